@@ -1,0 +1,58 @@
+import type { TunnelCounters } from "./counters.ts";
+
+/**
+ * What a node tells of itself: read by `/api/status`, `/metrics`, `/readyz`, `ut status` and the drain's last log line.
+ * A snapshot, made when asked for; nothing on the hot path keeps it up to date.
+ */
+export interface NodeStatus {
+  readonly role: "client" | "server";
+  /** CN of this node's own certificate, and when it ends (ISO 8601). */
+  readonly cn: string;
+  readonly certificateNotAfter: string;
+  /** A server is ready when it listens; a client when its UDP port is bound and its last dial did not fail. */
+  readonly ready: boolean;
+  /** Why not, for a person. */
+  readonly notReadyReason: string | undefined;
+  readonly listen: string;
+  readonly sessions: readonly SessionStatus[];
+  /** By client CN, for as long as the process lives, also when no session is left. */
+  readonly clients: ReadonlyMap<string, TunnelCounters>;
+  /** Refused handshakes by reason, and what this node took for successful ones. */
+  readonly tlsHandshakeFailures: ReadonlyMap<string, number>;
+}
+
+export interface SessionStatus {
+  readonly clientCn: string;
+  readonly sessionId: string;
+  /** Local UDP address of the session: the client's listener, or the server's socket towards WireGuard. */
+  readonly udp: string;
+  /** Capabilities agreed, empty before the first hello_ack and with a peer that speaks only DATA. */
+  readonly caps: readonly string[];
+  readonly congestion: string;
+  readonly queue: { readonly packets: number; readonly bytes: number; readonly oldestMs: number };
+  /** Datagrams that wait in the resequencer for an earlier one. */
+  readonly held: { readonly packets: number; readonly bytes: number };
+  readonly idleMs: number;
+  readonly lanes: readonly LaneStatus[];
+}
+
+export interface LaneStatus {
+  readonly id: number;
+  readonly state: "dialing" | "open" | "closing" | "waiting" | "idle";
+  readonly remote: string;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly packetsIn: number;
+  readonly packetsOut: number;
+  /** From TCP_INFO, where the system has it. */
+  readonly tcp: TcpStatus | undefined;
+}
+
+export interface TcpStatus {
+  readonly congestion: string;
+  readonly rttMs: number;
+  readonly minRttMs: number;
+  readonly unsentBytes: number;
+  readonly retransmits: number;
+  readonly deliveryRateBitsPerSecond: number;
+}
