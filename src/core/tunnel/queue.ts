@@ -1,0 +1,157 @@
+import type { Instant } from "../time.ts";
+import type { DirectionCounters, DropReason } from "./counters.ts";
+import { isWireGuardHandshake } from "./wireguard.ts";
+
+export interface QueueLimits {
+  /** Most datagrams that wait, without the handshake ring. */
+  readonly maxPackets: number;
+  readonly maxBytes: number;
+  /** Drop what has waited longer; 0 = never. */
+  readonly maxDelayMs: number;
+}
+
+/** WireGuard handshakes wait in a ring of their own, so that bulk traffic cannot push them out. */
+export const HANDSHAKE_PACKETS = 64;
+
+/**
+ * The datagrams of one session and direction that no lane has taken yet. Bounded by packets and bytes; at a limit the
+ * OLDEST goes, because a late datagram is worth less than a fresh one. Handshakes leave first.
+ *
+ * Every drop is counted in the direction's counters by its reason. Source: seed "队列阈值", DESIGN "Lanes".
+ */
+export class Queue {
+  readonly #bulk: Ring;
+  readonly #handshakes = new Ring(HANDSHAKE_PACKETS);
+  readonly #limits: QueueLimits;
+  readonly #counters: DirectionCounters;
+
+  constructor(limits: QueueLimits, counters: DirectionCounters) {
+    this.#limits = limits;
+    this.#counters = counters;
+    this.#bulk = new Ring(limits.maxPackets);
+  }
+
+  get packets(): number {
+    return this.#bulk.count + this.#handshakes.count;
+  }
+
+  get bytes(): number {
+    return this.#bulk.bytes + this.#handshakes.bytes;
+  }
+
+  /** Milliseconds that the next datagram has waited; 0 when empty. */
+  oldestMs(now: Instant): number {
+    return this.packets === 0 ? 0 : Math.max(0, now - this.#next().oldestAt());
+  }
+
+  /** Keeps a reference to `datagram`. Returns how many older ones had to go. */
+  push(now: Instant, datagram: Uint8Array): number {
+    if (isWireGuardHandshake(datagram)) {
+      const full = this.#handshakes.count === HANDSHAKE_PACKETS;
+      if (full) this.#drop(this.#handshakes, "oldest");
+      this.#handshakes.push(now, datagram);
+      return full ? 1 : 0;
+    }
+    let dropped = 0;
+    while (
+      this.#bulk.count > 0 &&
+      (this.#bulk.count >= this.#limits.maxPackets || this.#bulk.bytes + datagram.length > this.#limits.maxBytes)
+    ) {
+      this.#drop(this.#bulk, "oldest");
+      dropped++;
+    }
+    this.#bulk.push(now, datagram);
+    return dropped;
+  }
+
+  /** The datagram that leaves next, still in the queue, after those that waited too long have gone. */
+  peek(now: Instant): Uint8Array | undefined {
+    if (this.#limits.maxDelayMs > 0) this.dropOlderThan(now - this.#limits.maxDelayMs, "delay");
+    return this.packets === 0 ? undefined : this.#next().peek();
+  }
+
+  /** Remove what `peek` showed. Returns how long it waited, in milliseconds. */
+  shift(now: Instant): number {
+    const ring = this.#next();
+    const waited = now - ring.oldestAt();
+    ring.shift();
+    return waited;
+  }
+
+  /** Drop what was queued before `oldest`; returns how many. */
+  dropOlderThan(oldest: Instant, reason: DropReason): number {
+    let dropped = 0;
+    for (const ring of [this.#handshakes, this.#bulk]) {
+      while (ring.count > 0 && ring.oldestAt() < oldest) {
+        this.#drop(ring, reason);
+        dropped++;
+      }
+    }
+    return dropped;
+  }
+
+  #next(): Ring {
+    return this.#handshakes.count > 0 ? this.#handshakes : this.#bulk;
+  }
+
+  #drop(ring: Ring, reason: DropReason): void {
+    ring.shift();
+    this.#counters.drops[reason]++;
+  }
+}
+
+/** Ring buffer that grows to its capacity as it is needed: an idle session costs no 4096 slots. */
+class Ring {
+  count = 0;
+  bytes = 0;
+  readonly #capacity: number;
+  #head = 0;
+  #packets: (Uint8Array | undefined)[] = [];
+  #at = new Float64Array(0);
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  /** The caller has made room: `count < capacity`. */
+  push(now: Instant, datagram: Uint8Array): void {
+    if (this.count === this.#packets.length) this.#grow();
+    let slot = this.#head + this.count;
+    if (slot >= this.#packets.length) slot -= this.#packets.length;
+    this.#packets[slot] = datagram;
+    this.#at[slot] = now;
+    this.count++;
+    this.bytes += datagram.length;
+  }
+
+  peek(): Uint8Array | undefined {
+    return this.#packets[this.#head];
+  }
+
+  oldestAt(): Instant {
+    // Invariant: asked only when count > 0.
+    return this.#at[this.#head]!;
+  }
+
+  shift(): void {
+    // Invariant: asked only when count > 0, so the head slot is filled.
+    this.bytes -= this.#packets[this.#head]!.length;
+    this.#packets[this.#head] = undefined;
+    this.#head = this.#head + 1 === this.#packets.length ? 0 : this.#head + 1;
+    this.count--;
+  }
+
+  #grow(): void {
+    const size = Math.min(this.#capacity, Math.max(64, this.#packets.length * 2));
+    const packets: (Uint8Array | undefined)[] = new Array(size).fill(undefined);
+    const at = new Float64Array(size);
+    for (let i = 0; i < this.count; i++) {
+      const from = (this.#head + i) % this.#packets.length;
+      packets[i] = this.#packets[from];
+      at[i] = this.#at[from]!;
+    }
+    this.#packets = packets;
+    this.#at = at;
+    this.#head = 0;
+  }
+}
