@@ -38,7 +38,8 @@ export type ErrorKind =
   | "tls.handshake"
   | "lane.closed"
   | "demo.failed"
-  | "bench.failed";
+  | "bench.failed"
+  | "pki.expired";
 
 /** The message of anything thrown, for a log line or a terminal. */
 export function errorMessage(error: unknown): string {
