@@ -1,0 +1,16 @@
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { Glob } from "bun";
+import { runCommand } from "./namespace.ts";
+
+const ROOT = join(import.meta.dir, "../..");
+
+/** The path of `dist/ut`, built first when it is missing or older than what it is made of. */
+export async function utBinary(): Promise<string> {
+  const binary = join(ROOT, "dist/ut");
+  const built = existsSync(binary) ? statSync(binary).mtimeMs : 0;
+  const sources = ["package.json", "bun.lock", ...new Glob("src/**/*").scanSync(ROOT)];
+  const stale = sources.some((path) => statSync(join(ROOT, path)).mtimeMs > built);
+  if (stale) await runCommand([process.execPath, "run", join(ROOT, "scripts/build.ts")], { timeoutMs: 120_000 });
+  return binary;
+}
