@@ -3,7 +3,7 @@
  * simulated link, in one run. `bun scripts/bench-wan.ts --help` for what can be chosen. Needs root (network namespaces).
  */
 import { parseArgs } from "node:util";
-import { labProblem } from "../test/lab/requirements.ts";
+import { labProblem } from "../test/lab/lab-problem.ts";
 import { utBinary } from "../test/lab/ut-binary.ts";
 import { DEFAULT_WAN, type WanOptions } from "../test/lab/wan-link.ts";
 import { type Measured, measure } from "./bench/measure.ts";
