@@ -1,0 +1,9 @@
+import clientYaml from "../../config/client.yaml" with { type: "text" };
+import serverYaml from "../../config/server.yaml" with { type: "text" };
+import type { Role } from "./schema.ts";
+
+/**
+ * The commented example of each role, word for word the file in `config/`: bundled as text, so the compiled binary
+ * prints what the repository shows. A setting that is commented out as `#key: value` shows its default.
+ */
+export const EXAMPLES: Readonly<Record<Role, string>> = { client: clientYaml, server: serverYaml };

@@ -1,0 +1,25 @@
+import { stringify } from "yaml";
+import { type Address, formatAddress } from "./address.ts";
+import type { Config } from "./schema.ts";
+
+/** A config as it would stand in a file, every default spelt out: addresses as text, keys and order as in the schema. */
+export function plainConfig(config: Config): Record<string, unknown> {
+  return plain(config) as Record<string, unknown>;
+}
+
+/** `plainConfig` as YAML. `parseConfig` reads the same config back from it. */
+export function formatConfig(config: Config): string {
+  return stringify(plainConfig(config), { lineWidth: 0 });
+}
+
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== "object" || value === null) return value;
+  if (isAddress(value)) return formatAddress(value);
+  const stated = Object.entries(value).filter(([, child]) => child !== undefined);
+  return Object.fromEntries(stated.map(([key, child]) => [key, plain(child)]));
+}
+
+function isAddress(value: object): value is Address {
+  return "host" in value && "port" in value && Object.keys(value).length === 2;
+}

@@ -1,0 +1,62 @@
+import { z } from "zod";
+import { type AddressUse, readAddress } from "./address.ts";
+
+/**
+ * The kinds of value that keys have. Every message a leaf raises is the text that follows "expected …", so that a
+ * problem reads the same whichever of its checks found it.
+ */
+
+/** A measure that a number is in; JSON Schema carries it as `x-unit`, suggestions read `16KiB` or `2m` by it. */
+export type Unit = "bytes" | "seconds" | "milliseconds";
+
+/** A whole number within limits, both included. */
+export function integer(limits: { min: number; max: number; unit?: Unit }) {
+  const { min, max, unit } = limits;
+  const error = `a whole number${unit === undefined ? "" : ` of ${unit}`} from ${min} to ${max}`;
+  const leaf = z.int({ error }).min(min, { error }).max(max, { error });
+  return unit === undefined ? leaf : leaf.meta({ "x-unit": unit });
+}
+
+/** `true` or `false`. */
+export function flag() {
+  return z.boolean({ error: "true or false" });
+}
+
+/** One of a few words. */
+export function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
+  return z.enum(words, { error: listWords(words) });
+}
+
+/** `host:port` text, parsed to an `Address`. `example` is a value of its kind that makes sense. */
+export function address(use: AddressUse, example: string) {
+  return z
+    .string({ error: `host:port such as "${example}"` })
+    .meta({ examples: [example] })
+    .transform((text, context) => {
+      const reading = readAddress(text, use, example);
+      if (reading.ok) return reading.address;
+      const { expected: message, suggestion } = reading;
+      context.addIssue({ code: "custom", message, params: { suggestion } });
+      return z.NEVER;
+    });
+}
+
+/** The path of a PEM file. Resolved against the config file's folder, with `~/` expanded, when the file is loaded. */
+export function pemPath(example: string) {
+  const error = "the path of a PEM file, absolute, relative to this file, or from ~/";
+  return z
+    .string({ error })
+    .min(1, { error })
+    .regex(/^(?!~[^/])(?!-----BEGIN)[^\0\n]*$/, { error })
+    .meta({ examples: [example] });
+}
+
+/** A section or the whole file: known keys only. */
+export function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.strictObject(shape, { error: "a mapping of keys to values" });
+}
+
+/** `a, b or c`. */
+export function listWords(words: readonly string[]): string {
+  return words.length < 2 ? (words[0] ?? "") : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+}

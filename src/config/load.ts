@@ -1,0 +1,102 @@
+import { readFileSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { UtError } from "../core/error.ts";
+import { deepFreeze } from "./freeze.ts";
+import { CONFIG_JSON_SCHEMA } from "./json-schema.ts";
+import {
+  type ConfigProblem,
+  comparePositions,
+  duplicateProblem,
+  formatProblem,
+  issueProblems,
+  WHERE_TO_START,
+} from "./problem.ts";
+import { type Config, configSchema } from "./schema.ts";
+import { readSource } from "./source.ts";
+
+/** Far more than any config needs, and little enough to read a wrong file's name by mistake. */
+const MAX_FILE_BYTES = 1024 * 1024;
+
+/**
+ * The config in a YAML file. Throws `config.unreadable` where there is no readable file, else as `parseConfig`.
+ */
+export function loadConfig(path: string): Config {
+  return parseConfig(decodeUtf8(readBytes(path), path), path);
+}
+
+/**
+ * The config in a YAML text. `fileName` stands in messages, and paths in the config are relative to its folder.
+ *
+ * Throws `config.syntax` for text that is not YAML and `config.invalid` for YAML that is not a config. The message
+ * lists every problem, one a line, as `file:line:column: key.path: expected X, got Y`; `details.problems` holds the
+ * same as `ConfigProblem[]`.
+ */
+export function parseConfig(text: string, fileName: string): Config {
+  const source = readSource(text);
+  if (source.syntaxProblems.length > 0) {
+    const problems = source.syntaxProblems.map(({ at, message }) => ({ ...at, key: "", message }));
+    throw configError("config.syntax", fileName, problems);
+  }
+  if (source.value === undefined) {
+    const message = `expected a mapping of keys to values, got an empty file${WHERE_TO_START}`;
+    throw configError("config.invalid", fileName, [{ line: 1, column: 1, key: "", message }]);
+  }
+  const result = configSchema.safeParse(withoutEmptySections(source.value));
+  const problems = source.duplicates.map(duplicateProblem);
+  if (!result.success) problems.push(...issueProblems(result.error.issues, source));
+  if (!result.success || problems.length > 0) throw configError("config.invalid", fileName, problems);
+  return deepFreeze(withAbsolutePaths(result.data, dirname(resolve(fileName))));
+}
+
+function configError(kind: "config.syntax" | "config.invalid", file: string, problems: ConfigProblem[]): UtError {
+  problems.sort(comparePositions);
+  const message = problems.map((problem) => formatProblem(file, problem)).join("\n");
+  return new UtError(kind, message, { details: { file, problems } });
+}
+
+/** A section whose keys are all commented out (`tcp:` and nothing below) is a section left at its defaults. */
+function withoutEmptySections(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const isEmptySection = ([key, section]: [string, unknown]) =>
+    section === null && CONFIG_JSON_SCHEMA.properties?.[key]?.type === "object";
+  return Object.fromEntries(Object.entries(value).filter((entry) => !isEmptySection(entry)));
+}
+
+function withAbsolutePaths(config: Config, folder: string): Config {
+  const absolute = (path: string) => resolve(folder, path.replace(/^~(?=\/|$)/, process.env.HOME ?? "~"));
+  const { ca_cert, cert, key } = config.tls;
+  return { ...config, tls: { ...config.tls, ca_cert: absolute(ca_cert), cert: absolute(cert), key: absolute(key) } };
+}
+
+function readBytes(path: string): Uint8Array {
+  try {
+    const { size } = statSync(path);
+    if (size <= MAX_FILE_BYTES) return readFileSync(path);
+  } catch (cause) {
+    const reason = READ_FAILURES[(cause as NodeJS.ErrnoException).code ?? ""]?.(path) ?? String(cause);
+    throw new UtError("config.unreadable", `Cannot read config ${path}: ${reason}`, { cause, details: { path } });
+  }
+  const reason = `it is larger than ${MAX_FILE_BYTES} bytes; name the YAML file`;
+  throw new UtError("config.unreadable", `Cannot read config ${path}: ${reason}`, { details: { path } });
+}
+
+const READ_FAILURES: Record<string, (path: string) => string> = {
+  ENOENT: (path) => `there is no such file; "ut config example client > ${path}" writes one to start from`,
+  EISDIR: (path) => `it is a directory; name the file in it, such as ${path.replace(/\/+$/, "")}/ut.yaml`,
+  ENOTDIR: () => "a part of the path is a file, not a directory; check the path",
+  EACCES: () => "permission denied; run as a user who may read it",
+};
+
+function decodeUtf8(bytes: Uint8Array, file: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    // The decoder does not say where: the first replacement character of a lenient one does.
+    const before = new TextDecoder().decode(bytes).split("\ufffd")[0] ?? "";
+    const lines = before.split("\n");
+    const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
+    const message = `expected UTF-8 text, got ${isUtf16 ? "UTF-16" : "a byte that is none"}; save the file as UTF-8`;
+    const at = { line: lines.length, column: (lines.at(-1)?.length ?? 0) + 1 };
+    throw configError("config.syntax", file, [{ ...at, key: "", message }]);
+  }
+}

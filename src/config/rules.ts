@@ -1,0 +1,118 @@
+import type { z } from "zod";
+import { type Address, isWildcard } from "./address.ts";
+import type { Role, Settings } from "./schema.ts";
+
+/** Keys from the top of the file to a value. */
+export type KeyPath = readonly (string | number)[];
+
+/** What an issue knows beside its path and what was expected; the problem text is made of it. */
+export interface IssueHints {
+  /** A value that would have been accepted. */
+  readonly suggestion?: string;
+  /** The key that this one conflicts with. */
+  readonly conflictsWith?: KeyPath;
+  /** The role that cannot do without the key. */
+  readonly neededBy?: Role;
+}
+
+type Context = z.RefinementCtx<Settings>;
+
+/**
+ * What must hold between keys. Runs on a settings tree that may have errors: a rule asks for each value through
+ * `sound` and rests where one is already reported, so that a mistake is told once.
+ */
+export function checkRules(settings: Settings, context: Context): void {
+  const roles = checkRoles(settings, context);
+  if (roles.includes("client")) checkServerAddress(settings, context);
+  if (roles.includes("client") && roles.includes("server")) checkUdpLoop(settings, context);
+  if (roles.includes("server")) checkTcpPorts(settings, context);
+}
+
+function checkRoles(settings: Settings, context: Context): readonly Role[] {
+  if (isUnreadable(context, [])) return [];
+  const { role, roles } = settings;
+  if (role !== undefined && roles !== undefined)
+    report(context, ["roles"], "either role or roles", { conflictsWith: ["role"] });
+  else if (role === undefined && roles === undefined) report(context, ["role"], "client or server");
+  if (isFaulty(context, ["role"]) || isFaulty(context, ["roles"])) return [];
+  return roles ?? (role === undefined ? [] : [role]);
+}
+
+function checkServerAddress(settings: Settings, context: Context): void {
+  if (isFaulty(context, ["tcp", "server_addr"]) || settings.tcp.server_addr !== undefined) return;
+  report(context, ["tcp", "server_addr"], `host:port such as "ec2.example.com:5443"`, { neededBy: "client" });
+}
+
+/** A client that listens where its own server role delivers would feed itself for ever. */
+function checkUdpLoop(settings: Settings, context: Context): void {
+  const listen = sound(settings, context, "udp", "listen_addr");
+  const target = sound(settings, context, "udp", "wg_udp_addr");
+  if (listen === undefined || target === undefined || !reaches(target, listen)) return;
+  const expected = "another address, as the process would send to itself without end";
+  report(context, ["udp", "wg_udp_addr"], expected, { conflictsWith: ["udp", "listen_addr"] });
+}
+
+function checkTcpPorts(settings: Settings, context: Context): void {
+  const lanes = sound(settings, context, "tcp", "listen_addr");
+  const status = sound(settings, context, "metrics", "listen_addr");
+  if (lanes === undefined || status === undefined || !collides(lanes, status)) return;
+  report(context, ["metrics", "listen_addr"], "a port of its own", { conflictsWith: ["tcp", "listen_addr"] });
+}
+
+/** True where a datagram to `target` arrives at a socket bound to `listen`, as far as texts can tell. */
+function reaches(target: Address, listen: Address): boolean {
+  if (target.port !== listen.port) return false;
+  return sameHost(target.host, listen.host) || (takes(listen.host, target.host) && isLoopback(target.host));
+}
+
+/** True where two listeners cannot both have their port. Port 0 takes whatever is free. */
+function collides(one: Address, other: Address): boolean {
+  if (one.port !== other.port || one.port === 0) return false;
+  return sameHost(one.host, other.host) || takes(one.host, other.host) || takes(other.host, one.host);
+}
+
+/** True where a listener on every interface includes another host: `0.0.0.0` is IPv4 only, `::` is both. */
+function takes(wildcard: string, host: string): boolean {
+  if (!isWildcard(wildcard)) return false;
+  return wildcard === "::" || isWildcard(host) || !host.includes(":");
+}
+
+function sameHost(one: string, other: string): boolean {
+  if (one.toLowerCase() === other.toLowerCase()) return true;
+  return [one, other].includes("localhost") && isLoopback(one) && isLoopback(other);
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\./.test(host);
+}
+
+/** A key's parsed value, or undefined where it, or what it stands in, is already reported as wrong. */
+function sound<S extends "tcp" | "udp" | "metrics", K extends keyof Settings[S] & string>(
+  settings: Settings,
+  context: Context,
+  section: S,
+  key: K,
+): Settings[S][K] | undefined {
+  return isFaulty(context, [section, key]) ? undefined : settings[section][key];
+}
+
+/** True where a value, what it stands in, or something in it, is reported. */
+function isFaulty(context: Context, path: KeyPath): boolean {
+  return (
+    isUnreadable(context, path) || faults(context).some((fault) => path.every((key, index) => key === fault[index]))
+  );
+}
+
+/** True where a value, or what it stands in, is reported: its type is not what it should be. */
+function isUnreadable(context: Context, path: KeyPath): boolean {
+  return faults(context).some((fault) => fault.every((key, index) => key === path[index]));
+}
+
+function faults(context: Context): readonly (readonly PropertyKey[])[] {
+  // An unknown neighbour leaves the known keys as they are.
+  return context.issues.filter(({ code }) => code !== "unrecognized_keys").map(({ path }) => path ?? []);
+}
+
+function report(context: Context, path: KeyPath, expected: string, hints: IssueHints = {}): void {
+  context.addIssue({ code: "custom", path: [...path], message: expected, params: { ...hints } });
+}

@@ -1,0 +1,54 @@
+import { z } from "zod";
+import type { DeepReadonly } from "./freeze.ts";
+import { listWords, mapping } from "./leaf.ts";
+import { checkRules } from "./rules.ts";
+import { logSection } from "./sections/log.ts";
+import { metricsSection } from "./sections/metrics.ts";
+import { queueSection } from "./sections/queue.ts";
+import { tcpSection } from "./sections/tcp.ts";
+import { tlsSection } from "./sections/tls.ts";
+import { udpSection } from "./sections/udp.ts";
+
+/** What a process can be. One process may be several of them. */
+export const ROLES = ["client", "server"] as const;
+export type Role = (typeof ROLES)[number];
+
+const ONE_ROLE = listWords(ROLES);
+const roleLeaf = z.enum(ROLES, {
+  error: ({ input }) => (Array.isArray(input) ? `${ONE_ROLE}, several of them under "roles"` : ONE_ROLE),
+});
+
+const settings = mapping({
+  role: roleLeaf
+    .optional()
+    .meta({ examples: ["client"] })
+    .describe("What this process is; short for roles: [x]."),
+  roles: z
+    .array(roleLeaf, { error: `a list of ${ONE_ROLE}` })
+    .min(1, { error: "at least one role" })
+    .refine((roles) => new Set(roles).size === roles.length, { error: "each role once" })
+    .optional()
+    .describe("What this process is, where it is several things. Its roles share certificates and status address."),
+  tcp: tcpSection.prefault({}),
+  udp: udpSection.prefault({}),
+  queue: queueSection.prefault({}),
+  metrics: metricsSection.prefault({}),
+  tls: tlsSection,
+  log: logSection.prefault({}),
+});
+
+/** The file key for key, with defaults in place, before `role` and `roles` became one. */
+export type Settings = z.output<typeof settings>;
+
+/**
+ * The whole config file. A new section is one file in `sections/` and one line in `settings`; a rule over several keys
+ * stands in `rules.ts`. Keys of roles that the process does not have are checked but never a conflict, so one file
+ * can serve both ends.
+ */
+export const configSchema = settings
+  // Rules run beside the errors of single keys, so that one look at the file is enough to correct all of it.
+  .superRefine(checkRules, { when: () => true })
+  .transform(({ role, roles, ...sections }) => ({ roles: roles ?? (role === undefined ? [] : [role]), ...sections }));
+
+/** A checked config, every default filled in, addresses parsed, frozen. Keys are spelt as in the file. */
+export type Config = DeepReadonly<z.output<typeof configSchema>>;
