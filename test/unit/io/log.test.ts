@@ -190,7 +190,7 @@ test("debounced: the first at once, then one line per interval that says what wa
 const LOG = JSON.stringify(new URL("../../../src/io/log.ts", import.meta.url).pathname);
 
 /** Runs a program with a `log` to its real stdout. */
-function logger(program: string, stdout: "pipe" | number = "pipe") {
+function logger<Out extends "pipe" | number>(stdout: Out, program: string) {
   const source = `import { createLog, flushLog } from ${LOG};
 const log = createLog({ level: "info", role: "ut" });
 const text = "x".repeat(1000);
@@ -219,7 +219,7 @@ function stalledPipe() {
 test("stdout: every line in order, also of a process that ends at once", async () => {
   const end = 'for (let n = 0; n < 3000; n++) log.info("line", { n });';
   for (const tail of ["", "process.exit(3);", "await flushLog(); process.exit(3);", 'throw new Error("crash");']) {
-    const child = logger(`${end}\n${tail}`);
+    const child = logger("pipe", `${end}\n${tail}`);
     const text = await child.stdout.text();
     expect(
       text
@@ -234,6 +234,7 @@ test("stdout: every line in order, also of a process that ends at once", async (
 test("stdout: a reader that does not read stops neither the event loop nor the exit", async () => {
   using pipe = stalledPipe();
   const child = logger(
+    pipe.writeEnd,
     `const before = process.memoryUsage.rss();
     for (let n = 0; n < 50_000; n++) {
       log.info("line", { n, text });
@@ -242,7 +243,6 @@ test("stdout: a reader that does not read stops neither the event loop nor the e
     await flushLog();
     process.stderr.write(String(process.memoryUsage.rss() - before));
     process.exit(0);`,
-    pipe.writeEnd,
   );
   closeSync(pipe.writeEnd);
   expect(Number(await child.stderr.text())).toBeLessThan(40 << 20);
@@ -252,10 +252,10 @@ test("stdout: a reader that does not read stops neither the event loop nor the e
 test("stdout: a reader that comes back gets whole lines, and one that says how many are missing", async () => {
   using pipe = stalledPipe();
   const child = logger(
+    pipe.writeEnd,
     `for (let n = 0; n < 5000; n++) log.info("line", { n, text });
     process.stderr.write("written");
     await flushLog(60_000);`,
-    pipe.writeEnd,
   );
   closeSync(pipe.writeEnd);
   const stderr = child.stderr.getReader();
@@ -271,14 +271,16 @@ test("stdout: a reader that comes back gets whole lines, and one that says how m
 });
 
 test("stdout: a closed pipe ends the log, not the process", async () => {
-  const child = logger(`
-    log.info("first");
+  const child = logger(
+    "pipe",
+    `log.info("first");
     await flushLog();
     let n = 0;
     const timer = setInterval(() => {
       log.info("more", { n });
       if (++n === 20) { clearInterval(timer); process.stderr.write("alive"); }
-    }, 1);`);
+    }, 1);`,
+  );
   const reader = child.stdout.getReader();
   await reader.read();
   await reader.cancel();
