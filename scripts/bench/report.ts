@@ -75,6 +75,7 @@ function dropNotes(row: Row): string[] {
   return told.length === 0 ? [] : [`  ${row.variant}: ${told.join(", ")}`];
 }
 
+/** The end of the story is where the cause stands; the whole of it is in the JSON. */
 function failureNotes(row: Row): string[] {
-  return row.failure === undefined ? [] : [`  ${row.variant} FAILED: ${row.failure}`];
+  return row.failure === undefined ? [] : [`  ${row.variant} FAILED: ${row.failure.slice(-800)}`];
 }

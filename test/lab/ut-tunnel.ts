@@ -23,7 +23,8 @@ export interface UtTunnelOptions {
 const ENTRY: Endpoint = { host: "127.0.0.1", port: 15_000 };
 const EXIT: Endpoint = { host: "127.0.0.1", port: 51_820 };
 const METRICS: Endpoint = { host: "127.0.0.1", port: 5_080 };
-const SERVER_PORT = 5_443;
+/** Of every `ut` server in a lab, in a namespace of its own. */
+export const UT_SERVER_PORT = 5_443;
 
 /**
  * The `ut` binary at both ends, with a private CA of its own.
@@ -57,14 +58,14 @@ export class UtTunnel implements Tunnel {
     const metrics = { listen_addr: `${METRICS.host}:${METRICS.port}` };
     const server: UtConfig = {
       role: "server",
-      tcp: { listen_addr: `${options.serverAddress}:${SERVER_PORT}` },
+      tcp: { listen_addr: `${options.serverAddress}:${UT_SERVER_PORT}` },
       udp: { wg_udp_addr: `${EXIT.host}:${EXIT.port}` },
       metrics,
       tls: tls("server"),
     };
     const client: UtConfig = {
       role: "client",
-      tcp: { server_addr: `${options.serverAddress}:${SERVER_PORT}` },
+      tcp: { server_addr: `${options.serverAddress}:${UT_SERVER_PORT}` },
       udp: { listen_addr: `${ENTRY.host}:${ENTRY.port}` },
       metrics,
       tls: tls("client"),
@@ -142,7 +143,7 @@ async function writeConfig(folder: string, role: string, config: UtConfig): Prom
 
 async function startServer(options: UtTunnelOptions, folder: string): Promise<Job> {
   const job = options.server.start("ut server", [options.binary, "-config", join(folder, "server.yaml")]);
-  await untilBound(options.server, job, "tcp", SERVER_PORT);
+  await untilBound(options.server, job, "tcp", UT_SERVER_PORT);
   return job;
 }
 
