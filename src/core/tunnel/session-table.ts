@@ -1,6 +1,6 @@
 import type { Instant } from "../time.ts";
 import { NEVER } from "../time.ts";
-import { type Hello, SUPPORTED_CAPS } from "../wire/control.ts";
+import { type Hello, MAX_LANE_ID, SUPPORTED_CAPS } from "../wire/control.ts";
 import type { FrameErrorKind } from "../wire/pdu.ts";
 import { TunnelCounters } from "./counters.ts";
 import type { Lane } from "./lane.ts";
@@ -63,7 +63,10 @@ export class SessionTable {
     if (found === undefined && evicted === "full") return { ok: false, kind: "bad_hello" };
     const entry = found ?? this.#create(now, cn, sessionId);
     entry.expiresAt = NEVER;
-    lane.id = hello?.lane_id ?? entry.session.lanes.length;
+    const laneId = hello?.lane_id ?? freeLaneId(entry.session);
+    if (laneId === undefined) return { ok: false, kind: "bad_hello" };
+    const replaced = entry.session.lanes.find((other) => other.id === laneId);
+    lane.id = laneId;
     entry.session.attach(now, lane);
     if (hello !== undefined) {
       const caps = SUPPORTED_CAPS.filter((cap) => hello.caps.includes(cap));
@@ -80,6 +83,7 @@ export class SessionTable {
       session: entry.session,
       created: found === undefined,
       evicted: evicted === "full" ? undefined : evicted,
+      replaced,
     };
   }
 
@@ -130,8 +134,22 @@ export class SessionTable {
 }
 
 export type JoinResult =
-  | { readonly ok: true; readonly session: Session; readonly created: boolean; readonly evicted: Session | undefined }
+  | {
+      readonly ok: true;
+      readonly session: Session;
+      readonly created: boolean;
+      /** A session that made room. */
+      readonly evicted: Session | undefined;
+      /** The lane that had this id: its client has given it up, whatever this end still believes. */
+      readonly replaced: Lane | undefined;
+    }
   | { readonly ok: false; readonly kind: FrameErrorKind };
+
+/** The lowest lane id that a peer without HELLO may get. */
+function freeLaneId(session: Session): number | undefined {
+  for (let id = 0; id <= MAX_LANE_ID; id++) if (!session.lanes.some((lane) => lane.id === id)) return id;
+  return undefined;
+}
 
 function keyOf(cn: string, sessionId: string): string {
   // A CN has no space (`[A-Za-z0-9.-]{1,64}`), so the key has one reading.

@@ -1,0 +1,257 @@
+import { randomUUID } from "node:crypto";
+import type { Config } from "../config/schema.ts";
+import { UtError } from "../core/error.ts";
+import { TunnelCounters } from "../core/tunnel/counters.ts";
+import { Lane } from "../core/tunnel/lane.ts";
+import { LanePool } from "../core/tunnel/lane-pool.ts";
+import { Session } from "../core/tunnel/session.ts";
+import type { NodeStatus } from "../core/tunnel/status.ts";
+import { type ControlMessage, SUPPORTED_CAPS } from "../core/wire/control.ts";
+import type { FrameErrorKind } from "../core/wire/pdu.ts";
+import { now } from "../io/clock.ts";
+import type { LaneHandlers, LaneTransport } from "../io/lane-transport.ts";
+import { debounced, type Log } from "../io/log.ts";
+import { dialTlsLane, HANDSHAKE_TIMEOUT_MS } from "../io/tls-lane.ts";
+import { openUdp, type UdpSocket } from "../io/udp.ts";
+import type { NodeIdentity, Role, RoleContext } from "./role.ts";
+import { laneTuning, sessionSettings } from "./settings.ts";
+import { Tunnel } from "./tunnel.ts";
+
+/**
+ * The client role: a local UDP port whose datagrams travel over lanes to the server. The first datagram dials; the
+ * last local address that sent is where answers go, so WireGuard may change its source port whenever it likes.
+ */
+export async function startClient(config: Config, identity: NodeIdentity, context: RoleContext): Promise<Role> {
+  const client = new Client(config, identity, context);
+  await client.start();
+  return client;
+}
+
+class Client implements Role {
+  readonly #config: Config;
+  readonly #identity: NodeIdentity;
+  readonly #context: RoleContext;
+  readonly #log: Log;
+  readonly #counters = new TunnelCounters();
+  readonly #session: Session;
+  readonly #tunnel: Tunnel;
+  readonly #pool: LanePool;
+  readonly #stop = new AbortController();
+  readonly #handshakeFailures = new Map<string, number>();
+  #udp: UdpSocket | undefined;
+  #peer: { port: number; address: string } | undefined;
+  #poolTimer: Timer | undefined;
+  #lastError: UtError | undefined;
+  #stopping = false;
+
+  constructor(config: Config, identity: NodeIdentity, context: RoleContext) {
+    this.#config = config;
+    this.#identity = identity;
+    this.#context = context;
+    const sessionId = randomUUID();
+    this.#log = context.log.child({ client_cn: identity.cn, session_id: sessionId });
+    this.#session = new Session(
+      { ...sessionSettings(config), clientCn: identity.cn, sessionId, outbound: "up" },
+      this.#counters,
+      now(),
+    );
+    const hooks = {
+      deliver: (datagrams: readonly Uint8Array[]) => this.#deliver(datagrams),
+      control: (lane: Lane, message: ControlMessage) => this.#greeted(lane, message),
+      laneClosed: (lane: Lane, error: UtError | undefined) => this.#laneClosed(lane, error),
+    };
+    this.#tunnel = new Tunnel(this.#session, laneTuning(config), hooks, debounced(this.#log, 5_000, now));
+    this.#pool = new LanePool({
+      lanes: config.tcp.lanes,
+      idleMs: config.tcp.idle_seconds * 1_000,
+      random: Math.random,
+    });
+  }
+
+  async start(): Promise<void> {
+    const { host, port } = this.#config.udp.listen_addr;
+    this.#udp = await openUdp({
+      host,
+      port,
+      onDatagram: (datagram, fromPort, fromAddress) => this.#fromLocal(datagram, fromPort, fromAddress),
+      onDrop: (reason, count) => {
+        this.#counters.down.drops[reason] += count;
+      },
+      onSent: (count, bytes) => {
+        this.#counters.down.outPackets += count;
+        this.#counters.down.outBytes += bytes;
+      },
+    });
+    if (this.#config.tcp.prewarm) {
+      this.#pool.demand(now());
+      this.#runPool();
+    }
+  }
+
+  get port(): number {
+    return this.#udp?.port ?? 0;
+  }
+
+  status(): NodeStatus {
+    const udp = `${this.#udp?.host ?? ""}:${this.port}`;
+    return {
+      role: "client",
+      cn: this.#identity.cn,
+      certificateNotAfter: this.#identity.notAfter.toISOString(),
+      ready: this.#udp !== undefined && this.#lastError === undefined,
+      notReadyReason: this.#lastError?.message,
+      listen: udp,
+      sessions: [this.#tunnel.status(udp)],
+      clients: new Map([[this.#identity.cn, this.#counters]]),
+      tlsHandshakeFailures: this.#handshakeFailures,
+    };
+  }
+
+  async drain(deadline: AbortSignal): Promise<void> {
+    this.#stopping = true;
+    await this.#tunnel.drain("shutdown", deadline);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#poolTimer);
+    this.#stop.abort();
+    this.#tunnel.dispose();
+    this.#udp?.[Symbol.dispose]();
+    this.#session.close([]);
+  }
+
+  #fromLocal(datagram: Uint8Array, port: number, address: string): void {
+    if (this.#peer === undefined || this.#peer.port !== port || this.#peer.address !== address) {
+      this.#log.info("local_peer", { address, port, previous_port: this.#peer?.port });
+      this.#peer = { port, address };
+      this.#session.sourcePort = port;
+    }
+    this.#tunnel.offer(datagram);
+    this.#active();
+  }
+
+  /** Traffic keeps lanes up and brings missing ones back. */
+  #active(): void {
+    this.#pool.touch(now());
+    if (this.#pool.openLanes === this.#config.tcp.lanes || this.#stopping) return;
+    this.#pool.demand(now());
+    this.#runPool();
+  }
+
+  #deliver(datagrams: readonly Uint8Array[]): void {
+    this.#pool.touch(now());
+    if (this.#peer === undefined) this.#counters.down.drops.no_peer += datagrams.length;
+    else this.#udp?.sendTo(datagrams, this.#peer.port, this.#peer.address);
+  }
+
+  #runPool(): void {
+    if (this.#stopping) return;
+    for (let command = this.#pool.pollCommand(); command !== undefined; command = this.#pool.pollCommand()) {
+      if (command.type === "dial") this.#dial(command.lane);
+      else {
+        this.#log.info("idle_close", { idle_seconds: this.#config.tcp.idle_seconds });
+        this.#tunnel.goodbye("idle");
+      }
+    }
+    this.#counters.laneReconnects = this.#pool.redials;
+    clearTimeout(this.#poolTimer);
+    const next = this.#pool.nextTimeout();
+    if (Number.isFinite(next))
+      this.#poolTimer = setTimeout(() => this.#poolTimeout(), Math.max(1, next - now()));
+  }
+
+  #poolTimeout(): void {
+    this.#pool.handleTimeout(now());
+    this.#runPool();
+  }
+
+  #dial(laneId: number): void {
+    const server = this.#config.tcp.server_addr;
+    if (server === undefined) throw new UtError("config.invalid", "tcp.server_addr is missing");
+    const lane = new Lane(laneId);
+    let transport: LaneTransport | undefined;
+    const handlers: LaneHandlers = {
+      opened: (opened, handshakeMs) => {
+        transport = opened;
+        this.#laneOpened(lane, opened, handshakeMs);
+      },
+      data: (chunk) => this.#tunnel.received(lane, chunk),
+      drained: () => this.#tunnel.drained(lane),
+      closed: (error) => {
+        if (transport !== undefined) this.#tunnel.closed(lane, error);
+        else this.#dialFailed(laneId, error);
+      },
+    };
+    dialTlsLane(
+      {
+        host: server.host,
+        port: server.port,
+        serverName: this.#config.tls.server_name ?? server.host,
+        identity: this.#identity,
+        handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+      },
+      handlers,
+      this.#stop.signal,
+    );
+  }
+
+  #laneOpened(lane: Lane, transport: LaneTransport, handshakeMs: number): void {
+    this.#context.handshakeDone(this.#identity.cn, handshakeMs);
+    this.#log.info("lane_open", { lane_id: lane.id, remote: transport.remote, handshake_ms: Math.round(handshakeMs) });
+    this.#lastError = undefined;
+    lane.putControl({
+      type: "hello",
+      kind: "lane",
+      session_id: this.#session.sessionId,
+      lane_id: lane.id,
+      node: this.#context.node,
+      caps: [...SUPPORTED_CAPS],
+    });
+    this.#session.attach(now(), lane);
+    this.#tunnel.add(lane, transport);
+    this.#pool.opened(now(), lane.id);
+    this.#runPool();
+  }
+
+  #dialFailed(laneId: number, error: UtError | undefined): void {
+    const cause = error ?? new UtError("lane.closed", "The server closed the connection during the TLS handshake");
+    this.#lastError = cause;
+    if (cause.kind === "tls.handshake") {
+      const reason = String(cause.details.code ?? "other");
+      this.#handshakeFailures.set(reason, (this.#handshakeFailures.get(reason) ?? 0) + 1);
+      this.#log.warn("tls_handshake_fail", { lane_id: laneId, err: cause });
+    } else if (!this.#stopping) this.#log.warn("lane_dial_fail", { lane_id: laneId, err: cause });
+    this.#pool.failed(now(), laneId);
+    this.#runPool();
+  }
+
+  #laneClosed(lane: Lane, error: UtError | undefined): void {
+    const worked = lane.greeted || lane.packetsIn > 0 || lane.heardGoodbye;
+    this.#log.info("lane_close", {
+      lane_id: lane.id,
+      err: error,
+      hint: worked
+        ? undefined
+        : "the server hung up right after the handshake: it probably refused this certificate (wrong CA, expired, denied CN); its log says why",
+    });
+    if (!worked) this.#lastError = error ?? new UtError("lane.closed", "The server hung up before it answered HELLO");
+    this.#pool.closed(now(), lane.id, worked);
+    this.#runPool();
+  }
+
+  #greeted(lane: Lane, message: ControlMessage): FrameErrorKind | undefined {
+    if (message.type !== "hello_ack" || message.session_id !== this.#session.sessionId) return "bad_hello";
+    if (lane.greeted) return "duplicate_hello";
+    const caps = message.caps.filter((cap) => SUPPORTED_CAPS.includes(cap));
+    const out: Uint8Array[] = [];
+    const stale = this.#session.epoch;
+    this.#session.acknowledge(lane, message.epoch, caps, out);
+    this.#deliver(out);
+    // The server has forgotten the session that these lanes belong to.
+    if (stale !== this.#session.epoch)
+      for (const other of [...this.#session.lanes])
+        if (other.greeted && other.epoch === stale) this.#tunnel.drop(other);
+    return undefined;
+  }
+}

@@ -1,0 +1,27 @@
+import type { NodeStatus } from "../core/tunnel/status.ts";
+import type { Log } from "../io/log.ts";
+import type { TlsIdentity } from "../io/tls-lane.ts";
+
+/** This node's certificate, loaded and checked. */
+export interface NodeIdentity extends TlsIdentity {
+  readonly cn: string;
+  readonly notAfter: Date;
+}
+
+/** What every role gets from the process around it. */
+export interface RoleContext {
+  readonly log: Log;
+  /** Program and version, for the other side's log. */
+  readonly node: string;
+  /** A TLS handshake succeeded. */
+  handshakeDone(clientCn: string, ms: number): void;
+}
+
+/** A running role. Disposal ends it at once; `drain` before it loses nothing that was accepted. */
+export interface Role extends AsyncDisposable {
+  status(): NodeStatus;
+  /** Send what waits, say GOODBYE, wait for the peers; `deadline` cuts it short. */
+  drain(deadline: AbortSignal): Promise<void>;
+  /** The client's UDP port, or the server's TCP port; the port that was really bound. */
+  readonly port: number;
+}

@@ -1,0 +1,33 @@
+import type { Config } from "../config/schema.ts";
+import type { QueueLimits } from "../core/tunnel/queue.ts";
+import type { SessionOptions } from "../core/tunnel/session.ts";
+import type { LaneTuning } from "./lane-tuner.ts";
+
+/** One TLS record holds 16 KiB: a larger batch is two of them, a smaller one wastes its 22 bytes of overhead. */
+export const BATCH_BYTES = 16 * 1024;
+
+/** What a session takes from the config, the same at both ends. */
+export function sessionSettings(config: Config): Omit<SessionOptions, "clientCn" | "sessionId" | "outbound"> {
+  return {
+    queue: queueLimits(config),
+    pick: config.tcp.pick,
+    batchBytes: BATCH_BYTES,
+    reorderMs: config.tcp.reorder_ms,
+    writeStallMs: config.tcp.user_timeout_ms,
+  };
+}
+
+export function laneTuning(config: Config): LaneTuning {
+  return {
+    congestion: config.tcp.congestion,
+    notSentLowat: config.tcp.tcp_buf,
+    userTimeoutMs: config.tcp.user_timeout_ms,
+    sendBuffer: config.tcp.sndbuf,
+    receiveBuffer: config.tcp.rcvbuf,
+  };
+}
+
+function queueLimits(config: Config): QueueLimits {
+  const { max_packets, max_bytes, max_delay_ms } = config.queue;
+  return { maxPackets: max_packets, maxBytes: max_bytes, maxDelayMs: max_delay_ms };
+}

@@ -1,0 +1,29 @@
+import type { UtError } from "../core/error.ts";
+
+/**
+ * The seam under a lane: a reliable, ordered byte stream with backpressure and a verified peer name. TLS over TCP
+ * implements it today; WebSocket over TLS can stand beside it without the tunnel noticing.
+ */
+export interface LaneTransport {
+  /** `address:port` of the other end, for logs. */
+  readonly remote: string;
+  /** CN of the verified peer certificate. */
+  readonly peerCn: string;
+  /** File descriptor of the TCP connection, where socket options and TCP_INFO can be had. */
+  readonly fd: number | undefined;
+  /** Bytes of `bytes[start, end)` that were taken, 0 to end - start. Less than all: wait for `drained`. */
+  write(bytes: Uint8Array, start: number, end: number): number;
+  /** Send what was taken, then close. */
+  end(): void;
+  /** Close now; what was taken may be lost. */
+  terminate(): void;
+}
+
+/** What the owner of a lane hears. `closed` comes exactly once, last, whether or not `opened` came before. */
+export interface LaneHandlers {
+  opened(transport: LaneTransport, handshakeMs: number): void;
+  /** `chunk` belongs to the receiver until it returns. */
+  data(chunk: Uint8Array): void;
+  drained(): void;
+  closed(error: UtError | undefined): void;
+}

@@ -1,0 +1,45 @@
+import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
+
+/**
+ * The few calls of the C library that Bun does not offer, bound once and only if they can be: glibc, musl and macOS
+ * name it differently, and a system without it must still run (`available === false`).
+ */
+const SYMBOLS = {
+  setsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+  getsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
+} as const;
+
+const CANDIDATES =
+  process.platform === "darwin"
+    ? ["libSystem.B.dylib"]
+    : ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`, "libc.so"];
+
+function open() {
+  for (const name of CANDIDATES) {
+    try {
+      return dlopen(name, SYMBOLS).symbols;
+    } catch {
+      // Another C library, then; with none of them the options stay as the system sets them.
+    }
+  }
+  return undefined;
+}
+
+const libc = open();
+
+export const available = libc !== undefined;
+
+/** 0 when the system took it, -1 when it refused or there is no C library. */
+export function setsockopt(fd: number, level: number, option: number, value: Uint8Array): number {
+  return libc?.setsockopt(fd, level, option, ptr(value), value.length) ?? -1;
+}
+
+const lengthCell = new Uint32Array(1);
+const lengthPointer: Pointer = ptr(lengthCell);
+
+/** Bytes written into `into`, or -1. */
+export function getsockopt(fd: number, level: number, option: number, into: Uint8Array): number {
+  lengthCell[0] = into.length;
+  const result = libc?.getsockopt(fd, level, option, ptr(into), lengthPointer) ?? -1;
+  return result === 0 ? (lengthCell[0] ?? 0) : -1;
+}

@@ -1,0 +1,153 @@
+import { errorMessage, UtError } from "../core/error.ts";
+import { clearReceiveErrors, setReceiveBuffer } from "./sockopt.ts";
+
+/** The largest UDP payload over IPv4; the system throws EMSGSIZE above it. */
+export const MAX_DATAGRAM_BYTES = 65_507;
+/** Datagrams that may wait for the socket to drain. */
+export const WAITING_PACKETS = 4_096;
+/** Asked of the system; without CAP_NET_ADMIN it gives what net.core.rmem_max allows. */
+const RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024;
+
+export interface UdpOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Datagrams go to, and come from, this address only. */
+  readonly connect?: { readonly host: string; readonly port: number };
+  /** `datagram` is the receiver's to keep. */
+  onDatagram(datagram: Uint8Array, port: number, address: string): void;
+  /** A datagram was dropped: the system refused it, or too many waited for the socket. */
+  onDrop(reason: "udp_error" | "udp_blocked" | "too_large", count: number): void;
+  /** The system took so many datagrams with so many payload bytes. */
+  onSent(count: number, bytes: number): void;
+}
+
+export interface UdpSocket extends Disposable {
+  readonly host: string;
+  readonly port: number;
+  /** Send all of `datagrams` to the connected address. They may be reused after this returns. */
+  send(datagrams: readonly Uint8Array[]): void;
+  /** Send all of `datagrams` to one address. They may be reused after this returns. */
+  sendTo(datagrams: readonly Uint8Array[], port: number, address: string): void;
+}
+
+type Message = string | number | Uint8Array;
+
+/**
+ * One UDP socket with batched sends. A batch that the system cuts short goes on where it stopped: after an ICMP error
+ * Linux fails the next send once and says nothing of which datagram it was about, so the rest is simply sent again.
+ * What the socket cannot take waits, bounded, oldest out. Throws `io.bind`.
+ */
+export async function openUdp(options: UdpOptions): Promise<UdpSocket> {
+  const stride = options.connect === undefined ? 3 : 1;
+  const batch: Message[] = [];
+  let waiting: Message[] = [];
+  const connect = options.connect && { connect: { hostname: options.connect.host, port: options.connect.port } };
+  const socket = await Bun.udpSocket({
+    hostname: options.host,
+    port: options.port,
+    binaryType: "uint8array",
+    ...connect,
+    socket: {
+      data: (_socket: unknown, datagram: Uint8Array, port: number, address: string) =>
+        options.onDatagram(datagram, port, address),
+      drain: () => flushWaiting(),
+      // Without a handler an ICMP error would end the process; the send that it fails is retried.
+      error: () => {},
+    },
+  } as Parameters<typeof Bun.udpSocket>[0]).catch((cause: unknown) => {
+    throw new UtError("io.bind", `Cannot bind UDP ${options.host}:${options.port}: ${errorMessage(cause)}`, {
+      cause,
+      details: { host: options.host, port: options.port },
+    });
+  });
+  const { fd, sendMany } = socket as unknown as { fd: number; sendMany(messages: Message[]): number };
+  clearReceiveErrors(fd);
+  setReceiveBuffer(fd, RECEIVE_BUFFER_BYTES);
+
+  /** Returns how many messages of `messages` the system took. */
+  function sendAll(messages: Message[]): number {
+    const total = messages.length / stride;
+    let sent = 0;
+    let retried = false;
+    while (sent < total) {
+      let taken: number;
+      try {
+        taken = sendMany.call(socket, sent === 0 ? messages : messages.slice(sent * stride));
+      } catch {
+        // The error belongs to an earlier datagram; this one is healthy. A second failure is its own.
+        if (retried) {
+          options.onDrop("udp_error", 1);
+          sent++;
+        }
+        retried = !retried;
+        continue;
+      }
+      if (taken <= 0) {
+        if (retried) return sent;
+        retried = true;
+        continue;
+      }
+      retried = false;
+      countSent(messages, sent, taken);
+      sent += taken;
+    }
+    return sent;
+  }
+
+  function countSent(messages: readonly Message[], first: number, count: number): void {
+    let bytes = 0;
+    for (let i = first; i < first + count; i++) bytes += (messages[i * stride] as Uint8Array).length;
+    options.onSent(count, bytes);
+  }
+
+  function sendBatch(): void {
+    if (waiting.length > 0) {
+      keep(batch);
+      flushWaiting();
+    } else {
+      const sent = sendAll(batch);
+      if (sent * stride < batch.length) keep(batch.slice(sent * stride));
+    }
+    batch.length = 0;
+  }
+
+  function keep(messages: readonly Message[]): void {
+    // Views into a receive buffer do not outlive the call that brought them.
+    for (const message of messages) waiting.push(message instanceof Uint8Array ? message.slice() : message);
+    const surplus = waiting.length / stride - WAITING_PACKETS;
+    if (surplus <= 0) return;
+    waiting.splice(0, surplus * stride);
+    options.onDrop("udp_blocked", surplus);
+  }
+
+  function flushWaiting(): void {
+    if (waiting.length === 0 || socket.closed) return;
+    const sent = sendAll(waiting);
+    waiting = sent * stride >= waiting.length ? [] : waiting.slice(sent * stride);
+  }
+
+  function add(datagram: Uint8Array): boolean {
+    if (datagram.length <= MAX_DATAGRAM_BYTES) {
+      batch.push(datagram);
+      return true;
+    }
+    options.onDrop("too_large", 1);
+    return false;
+  }
+
+  return {
+    host: options.host,
+    port: socket.port,
+    send(datagrams) {
+      for (const datagram of datagrams) add(datagram);
+      if (batch.length > 0) sendBatch();
+    },
+    sendTo(datagrams, port, address) {
+      for (const datagram of datagrams) if (add(datagram)) batch.push(port, address);
+      if (batch.length > 0) sendBatch();
+    },
+    [Symbol.dispose]() {
+      if (!socket.closed) socket.close();
+    },
+  };
+}
