@@ -157,8 +157,7 @@ class Client implements Role {
     this.#counters.laneReconnects = this.#pool.redials;
     clearTimeout(this.#poolTimer);
     const next = this.#pool.nextTimeout();
-    if (Number.isFinite(next))
-      this.#poolTimer = setTimeout(() => this.#poolTimeout(), Math.max(1, next - now()));
+    if (Number.isFinite(next)) this.#poolTimer = setTimeout(() => this.#poolTimeout(), Math.max(1, next - now()));
   }
 
   #poolTimeout(): void {

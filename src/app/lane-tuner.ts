@@ -1,6 +1,8 @@
 import type { Instant } from "../core/time.ts";
+import { CongestionChooser, type CongestionControl, type LaneSample } from "../core/tunnel/congestion.ts";
 import type { Lane } from "../core/tunnel/lane.ts";
 import type { Session } from "../core/tunnel/session.ts";
+import { StallDetector } from "../core/tunnel/stall.ts";
 import type { LaneStatus, TcpStatus } from "../core/tunnel/status.ts";
 import { now } from "../io/clock.ts";
 import type { LaneTransport } from "../io/lane-transport.ts";
@@ -12,60 +14,132 @@ import {
   setReceiveBuffer,
   setSendBuffer,
   setUserTimeout,
+  type TcpInfo,
   tcpInfo,
 } from "../io/sockopt.ts";
 
 export interface LaneTuning {
-  readonly congestion: "auto" | "bbr" | "cubic" | "system";
+  readonly congestion: "auto" | CongestionControl | "system";
+  /** TCP_NOTSENT_LOWAT, bytes. */
   readonly notSentLowat: number;
+  /** TCP_USER_TIMEOUT. */
   readonly userTimeoutMs: number;
+  /** SO_SNDBUF and SO_RCVBUF, bytes; undefined leaves them to the system's own tuning. */
   readonly sendBuffer: number | undefined;
   readonly receiveBuffer: number | undefined;
 }
 
-/** Socket options of a session's lanes, and what TCP_INFO says of them. */
+/** TCP_INFO of each lane is read so often while datagrams flow: a stall of one round trip should not be missed. */
+const SAMPLE_MS = 50;
+/** Losses are attributed by the round trip of the moment, so the chooser wants every sample, but needs no more. */
+const QUIET_MS = 2_000;
+
+interface Tuned {
+  readonly transport: LaneTransport;
+  readonly stall: StallDetector;
+}
+
+/**
+ * Socket options of a session's lanes, and what TCP_INFO says of them: which congestion control they should use
+ * (`tcp.congestion: auto`, also on live lanes), and which of them is stalled and must be left alone.
+ */
 export class LaneTuner {
+  readonly #session: Session;
   readonly #tuning: LaneTuning;
   readonly #log: Log;
-  readonly #transports: ReadonlyMap<Lane, LaneTransport>;
-  readonly #timer: Timer;
-  congestion: string;
+  readonly #wake: () => void;
+  readonly #lanes = new Map<Lane, Tuned>();
+  readonly #chooser = new CongestionChooser();
+  #timer: Timer | undefined;
+  #refused = false;
 
-  constructor(
-    _session: Session,
-    transports: ReadonlyMap<Lane, LaneTransport>,
-    tuning: LaneTuning,
-    log: Log,
-    _wake: () => void,
-  ) {
+  /** `wake` is called when a lane may have become usable again. */
+  constructor(session: Session, tuning: LaneTuning, log: Log, wake: () => void) {
+    this.#session = session;
     this.#tuning = tuning;
     this.#log = log;
-    this.#transports = transports;
-    this.congestion = tuning.congestion === "auto" ? "bbr" : tuning.congestion;
-    this.#timer = setInterval(() => this.#sample(now()), 100);
-    this.#timer.unref();
+    this.#wake = wake;
   }
 
-  added(_lane: Lane, transport: LaneTransport): void {
+  /** What new lanes are set to; `system` leaves them as they are. */
+  get congestion(): CongestionControl | "system" {
+    if (this.#refused) return "system";
+    return this.#tuning.congestion === "auto" ? this.#chooser.choice : this.#tuning.congestion;
+  }
+
+  added(lane: Lane, transport: LaneTransport): void {
+    this.#lanes.set(lane, { transport, stall: new StallDetector() });
     const { fd } = transport;
     if (fd === undefined) return;
-    setNotSentLowat(fd, this.#tuning.notSentLowat);
-    setUserTimeout(fd, this.#tuning.userTimeoutMs);
-    if (this.#tuning.sendBuffer !== undefined) setSendBuffer(fd, this.#tuning.sendBuffer);
-    if (this.#tuning.receiveBuffer !== undefined) setReceiveBuffer(fd, this.#tuning.receiveBuffer);
-    if (this.congestion !== "system" && !setCongestionControl(fd, this.congestion)) {
-      this.#log.warn("congestion_refused", { wanted: this.congestion, has: getCongestionControl(fd) });
-    }
+    const { notSentLowat, userTimeoutMs, sendBuffer, receiveBuffer } = this.#tuning;
+    setNotSentLowat(fd, notSentLowat);
+    setUserTimeout(fd, userTimeoutMs);
+    if (sendBuffer !== undefined) setSendBuffer(fd, sendBuffer);
+    if (receiveBuffer !== undefined) setReceiveBuffer(fd, receiveBuffer);
+    this.#setCongestion(fd);
+    this.#watch();
   }
 
-  removed(_lane: Lane): void {}
+  removed(lane: Lane): void {
+    this.#lanes.delete(lane);
+  }
 
   dispose(): void {
     clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#lanes.clear();
   }
 
-  #sample(_time: Instant): void {
-    void this.#transports;
+  /** Sample while datagrams flow; an idle tunnel wakes nobody up. */
+  #watch(): void {
+    if (this.#timer !== undefined) return;
+    this.#timer = setInterval(() => {
+      const time = now();
+      if (this.#lanes.size === 0 || time - this.#session.lastDataAt > QUIET_MS) {
+        clearInterval(this.#timer);
+        this.#timer = undefined;
+      } else this.#sample(time);
+    }, SAMPLE_MS);
+    this.#timer.unref();
+  }
+
+  /** Datagrams flow (again). */
+  active(): void {
+    if (this.#timer === undefined && this.#lanes.size > 0) this.#watch();
+  }
+
+  #sample(time: Instant): void {
+    const samples = new Map<number, LaneSample>();
+    let recovered = false;
+    for (const [lane, { transport, stall }] of this.#lanes) {
+      const info = transport.fd === undefined ? undefined : tcpInfo(transport.fd);
+      if (info === undefined) continue;
+      const stalled = stall.stalled(time, info.bytesAcked, info.unackedSegments, info.rttMs);
+      recovered ||= lane.stalled && !stalled;
+      lane.stalled = stalled;
+      samples.set(lane.id, laneSample(info));
+    }
+    if (recovered) this.#wake();
+    if (this.#tuning.congestion === "auto" && !this.#refused && samples.size > 0 && this.#chooser.sample(time, samples))
+      this.#switchAll();
+  }
+
+  #switchAll(): void {
+    this.#session.counters.congestionSwitches++;
+    this.#log.info("congestion_switch", { to: this.#chooser.choice });
+    for (const { transport } of this.#lanes.values()) if (transport.fd !== undefined) this.#setCongestion(transport.fd);
+  }
+
+  #setCongestion(fd: number): void {
+    const wanted = this.congestion;
+    if (wanted === "system" || setCongestionControl(fd, wanted)) return;
+    this.#refused = true;
+    // Said once: macOS has no choice, and Linux allows BBR only where the module is loaded and permitted.
+    this.#log.warn("congestion_refused", {
+      wanted,
+      has: getCongestionControl(fd),
+      hint: "on Linux: modprobe tcp_bbr; sysctl net.ipv4.tcp_allowed_congestion_control='reno cubic bbr'",
+    });
   }
 }
 
@@ -79,6 +153,15 @@ export function laneStatus(lane: Lane, transport: LaneTransport | undefined): La
     packetsIn: lane.packetsIn,
     packetsOut: lane.packetsOut,
     tcp: transport?.fd === undefined ? undefined : tcpStatus(transport.fd),
+  };
+}
+
+function laneSample(info: TcpInfo): LaneSample {
+  return {
+    segmentsOut: info.segmentsOut,
+    retransmits: info.totalRetransmits,
+    rttMs: info.rttMs,
+    minRttMs: info.minRttMs,
   };
 }
 

@@ -41,7 +41,7 @@ export class Tunnel {
     this.session = session;
     this.#hooks = hooks;
     this.#log = log;
-    this.#tuner = new LaneTuner(session, this.#transports, tuning, log, () => this.#pumpSoon());
+    this.#tuner = new LaneTuner(session, tuning, log, () => this.#pumpSoon());
   }
 
   /** One datagram from the local UDP side. It is kept, not copied. */
@@ -229,6 +229,7 @@ export class Tunnel {
   }
 
   #pump(): void {
+    this.#tuner.active();
     for (let lane = this.session.nextBatch(now()); lane !== undefined; lane = this.session.nextBatch(now()))
       this.flush(lane);
   }

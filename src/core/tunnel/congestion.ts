@@ -1,0 +1,102 @@
+import type { Instant } from "../time.ts";
+
+export type CongestionControl = "bbr" | "cubic";
+
+/** What TCP_INFO says of one lane. Counters are totals since the connection began. */
+export interface LaneSample {
+  readonly segmentsOut: number;
+  readonly retransmits: number;
+  readonly rttMs: number;
+  readonly minRttMs: number;
+}
+
+/** A round trip this much above the shortest one seen means that a queue stands in front of the bottleneck. */
+const QUEUED_FACTOR = 1.25;
+const QUEUED_MARGIN_MS = 4;
+/** Enough segments for a loss rate of a tenth of a percent to mean something. */
+const WINDOW_SEGMENTS = 2_000;
+/** Loss without a queue, in retransmissions per segment: from here on it is the path and not us. */
+const RANDOM_LOSS = 0.001;
+/** Loss with a queue: from here on BBR is pushing other traffic, and its own other lanes, out of the buffer. */
+const SELF_INFLICTED_LOSS = 0.01;
+/** How long CUBIC is not tried again after the path turned out to lose at random; doubles each time. */
+const RETRY_MIN_MS = 60_000;
+const RETRY_MAX_MS = 900_000;
+
+/**
+ * Which congestion control the lanes of one session should use, for `tcp.congestion: auto`.
+ *
+ * BBR is what survives random loss: five CUBIC lanes collapse at 0.5 %. CUBIC shares a clean, saturated link more
+ * evenly: five BBR lanes each overestimate their part and fill the bottleneck's buffer until it drops. The two cases
+ * can be told apart by WHEN segments are lost: with the round trip at its shortest (the path loses at random) or with
+ * it grown (a queue overflowed). Measured in docs/performance.md.
+ *
+ * Starts with BBR, because a wrong CUBIC costs nearly everything and a wrong BBR some delay.
+ */
+export class CongestionChooser {
+  choice: CongestionControl = "bbr";
+  /** Moves from one to the other. */
+  switches = 0;
+  readonly #last = new Map<number, LaneSample>();
+  #segments = 0;
+  #lostQueued = 0;
+  #lostUnqueued = 0;
+  #cubicNotBefore: Instant = Number.NEGATIVE_INFINITY;
+  #retryMs = RETRY_MIN_MS;
+
+  /** Take the samples of all live lanes, by lane id. Returns true when `choice` has changed. */
+  sample(now: Instant, lanes: ReadonlyMap<number, LaneSample>): boolean {
+    const shortest = Math.min(...[...lanes.values()].map((lane) => lane.minRttMs || Number.POSITIVE_INFINITY));
+    for (const [id, lane] of lanes) this.#count(id, lane, shortest);
+    for (const id of this.#last.keys()) if (!lanes.has(id)) this.#last.delete(id);
+    return this.choice === "cubic" ? this.#judgeCubic(now) : this.#judgeBbr(now);
+  }
+
+  #count(id: number, lane: LaneSample, shortestMs: number): void {
+    const before = this.#last.get(id);
+    this.#last.set(id, lane);
+    // A lane with this id but fewer segments is a new connection.
+    if (before === undefined || lane.segmentsOut < before.segmentsOut) return;
+    const lost = lane.retransmits - before.retransmits;
+    this.#segments += lane.segmentsOut - before.segmentsOut;
+    if (lane.rttMs > shortestMs * QUEUED_FACTOR + QUEUED_MARGIN_MS) this.#lostQueued += lost;
+    else this.#lostUnqueued += lost;
+  }
+
+  #judgeCubic(now: Instant): boolean {
+    // Three losses without a queue are enough: CUBIC has paid for each of them with a third of its window.
+    if (this.#lostUnqueued >= 3 && this.#lostUnqueued >= RANDOM_LOSS * this.#segments) {
+      this.#cubicNotBefore = now + this.#retryMs;
+      this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
+      return this.#switchTo("bbr");
+    }
+    this.#endWindow();
+    return false;
+  }
+
+  #judgeBbr(now: Instant): boolean {
+    if (this.#segments < WINDOW_SEGMENTS) return false;
+    const selfInflicted =
+      this.#lostQueued >= SELF_INFLICTED_LOSS * this.#segments && this.#lostUnqueued < RANDOM_LOSS * this.#segments;
+    if (selfInflicted && now >= this.#cubicNotBefore) return this.#switchTo("cubic");
+    this.#endWindow();
+    return false;
+  }
+
+  #switchTo(choice: CongestionControl): true {
+    this.choice = choice;
+    this.switches++;
+    this.#clear();
+    return true;
+  }
+
+  #endWindow(): void {
+    if (this.#segments >= WINDOW_SEGMENTS) this.#clear();
+  }
+
+  #clear(): void {
+    this.#segments = 0;
+    this.#lostQueued = 0;
+    this.#lostUnqueued = 0;
+  }
+}
