@@ -2,6 +2,7 @@ import { DELAY_BUCKETS_MS, type Direction, DROP_REASONS, type TunnelCounters } f
 import type { LaneStatus, NodeStatus, SessionStatus } from "../core/tunnel/status.ts";
 import type { FrameErrorKind } from "../core/wire/pdu.ts";
 import type { Family, Sample } from "./computed-metric.ts";
+import type { HandshakeFailure } from "./tls-lane.ts";
 
 export interface TunnelFamiliesOptions {
   /** Every role of this process, asked once per family. */
@@ -174,6 +175,22 @@ function queueDelay(group: ClientGroup): Reading[] {
   return [...buckets, { suffix: "_sum", value: sumMs / 1000 }, { suffix: "_count", value: below }];
 }
 
+/** Why a server refuses. A client's reasons are OpenSSL's codes and appear as they happen. */
+const REFUSALS: Record<HandshakeFailure, true> = {
+  no_certificate: true,
+  wrong_ca: true,
+  expired: true,
+  not_yet_valid: true,
+  bad_cn: true,
+  denied_cn: true,
+  wrong_purpose: true,
+  not_tls: true,
+  timeout: true,
+  crowded_out: true,
+  closed: true,
+  other: true,
+};
+
 /** Families of the node itself, without `client_cn`: who failed a handshake has shown no name to go by. */
 function nodeFamilies(nodes: () => readonly NodeStatus[]): Family[] {
   return [
@@ -182,7 +199,8 @@ function nodeFamilies(nodes: () => readonly NodeStatus[]): Family[] {
       help: "TLS handshakes that failed or were refused, by reason",
       type: "counter",
       samples() {
-        const failures = new Map<string, number>();
+        const isServer = nodes().some((node) => node.role === "server");
+        const failures = new Map<string, number>(isServer ? Object.keys(REFUSALS).map((reason) => [reason, 0]) : []);
         for (const node of nodes())
           for (const [reason, count] of node.tlsHandshakeFailures)
             failures.set(reason, (failures.get(reason) ?? 0) + count);

@@ -1,0 +1,181 @@
+import { isIP } from "node:net";
+import { errorMessage, UtError } from "../core/error.ts";
+import type { NodeStatus } from "../core/tunnel/status.ts";
+import type { BuildInfo } from "./build-info.ts";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import { readiness, statusReport } from "./status-report.ts";
+
+export interface HttpOptions {
+  /** `metrics.listen_addr`; port 0 takes any free port. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** `metrics.path`. */
+  readonly metricsPath: string;
+  readonly metrics: Metrics;
+  /** A snapshot per role of this process. */
+  readonly status: () => readonly NodeStatus[];
+  readonly build: BuildInfo;
+  /** Gets `http_error` when a request fails because of this program. */
+  readonly log?: Log;
+  /** Once aborted `/readyz` says 503; the server itself goes on until it is disposed of, so that a drain can be seen. */
+  readonly signal?: AbortSignal;
+}
+
+export interface HttpServer extends AsyncDisposable {
+  /** With the port that was really bound, without a final slash: `http://127.0.0.1:5080`. */
+  readonly url: string;
+  readonly port: number;
+}
+
+/**
+ * The status address: metrics, `/healthz` (200 while the event loop turns), `/readyz` (200 or 503, JSON with the
+ * reasons) and `/api/status` (`StatusReport`). GET and HEAD only, no state, no credentials.
+ *
+ * What a browser could be tricked into reading (`/api`) answers only to hosts that cannot be rebound: IP addresses,
+ * `localhost` and the host of `listen`. Metrics and health checks answer to any name, since a scraper may use one.
+ *
+ * Throws `io.bind`.
+ */
+export function serveHttp(options: HttpOptions): HttpServer {
+  const { listen } = options;
+  const routes = routesOf(options);
+  const server = bind(listen, (request) => answer(request, routes, listen.host), options.log);
+  const port = server.port ?? listen.port;
+  return {
+    url: `http://${formatHost(listen.host)}:${port}`,
+    port,
+    async [Symbol.asyncDispose]() {
+      await server.stop(true);
+    },
+  };
+}
+
+interface Route {
+  /** Refuse names that DNS rebinding could have pointed here. */
+  readonly guarded: boolean;
+  respond(): Response | Promise<Response>;
+}
+
+function routesOf(options: HttpOptions): ReadonlyMap<string, Route> {
+  const { metrics, metricsPath, status, build, signal } = options;
+  const shuttingDown = () => signal?.aborted ?? false;
+  return new Map<string, Route>([
+    [
+      metricsPath,
+      {
+        guarded: false,
+        respond: async () => respond(200, await metrics.scrape(), metrics.contentType),
+      },
+    ],
+    ["/healthz", { guarded: false, respond: () => respond(200, "ok\n") }],
+    [
+      "/readyz",
+      {
+        guarded: false,
+        respond() {
+          const state = readiness(status(), shuttingDown());
+          return respondJson(state.ready ? 200 : 503, state);
+        },
+      },
+    ],
+    [
+      "/api/status",
+      {
+        guarded: true,
+        respond: () => respondJson(200, statusReport(build, status(), shuttingDown())),
+      },
+    ],
+  ]);
+}
+
+function answer(request: Request, routes: ReadonlyMap<string, Route>, ownHost: string): Response | Promise<Response> {
+  const { pathname } = new URL(request.url);
+  const route = routes.get(pathname);
+  if (route === undefined) return respond(404, `Nothing at ${pathname}; there is ${[...routes.keys()].join(", ")}\n`);
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    const response = respond(405, `Cannot ${request.method} ${pathname}: only GET and HEAD\n`);
+    response.headers.set("Allow", "GET, HEAD");
+    return response;
+  }
+  const host = request.headers.get("host");
+  if (route.guarded && !isSafeHost(host, ownHost))
+    return respond(403, `Refused for host ${host}: use an IP address, localhost or the host of metrics.listen_addr\n`);
+  return route.respond();
+}
+
+/** DNS rebinding needs a name; an address in the Host header is where the browser really went. */
+function isSafeHost(header: string | null, ownHost: string): boolean {
+  // HTTP/1.0 without a Host is no browser.
+  if (header === null) return true;
+  const host = /^(?:\[([^\]]+)\]|([^:]*))(?::\d+)?$/.exec(header.toLowerCase());
+  const name = (host?.[1] ?? host?.[2] ?? "").replace(/\.$/, "");
+  return isIP(name) !== 0 || name === "localhost" || name === ownHost.toLowerCase();
+}
+
+function respond(status: number, body: string, contentType = "text/plain; charset=utf-8"): Response {
+  return new Response(body, {
+    status,
+    headers: {
+      "Content-Type": contentType,
+      "Cache-Control": "no-store",
+      "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+      "Cross-Origin-Resource-Policy": "same-origin",
+      "Referrer-Policy": "no-referrer",
+      "X-Content-Type-Options": "nosniff",
+    },
+  });
+}
+
+function respondJson(status: number, value: unknown): Response {
+  return respond(status, `${JSON.stringify(value)}\n`, "application/json");
+}
+
+function bind(
+  listen: HttpOptions["listen"],
+  fetch: (request: Request) => Response | Promise<Response>,
+  log: Log | undefined,
+): Bun.Server<undefined> {
+  try {
+    return Bun.serve({
+      hostname: listen.host,
+      port: listen.port,
+      development: false,
+      // Bun 1.4.5 shares the port (SO_REUSEPORT) with any other process unless told not to, once development is off.
+      reusePort: false,
+      // No request has a body that anybody reads.
+      maxRequestBodySize: 1024,
+      fetch,
+      error(error) {
+        log?.error("http_error", { err: error });
+        return respond(500, "Internal error; the log of ut has more\n");
+      },
+    });
+  } catch (cause) {
+    const address = `${formatHost(listen.host)}:${listen.port}`;
+    throw new UtError(
+      "io.bind",
+      `Cannot bind metrics address ${address}: ${bindProblem(cause)}; set metrics.listen_addr`,
+      {
+        cause,
+        details: { address },
+      },
+    );
+  }
+}
+
+function bindProblem(cause: unknown): string {
+  switch ((cause as { code?: unknown }).code) {
+    case "EADDRINUSE":
+      return "address in use";
+    case "EADDRNOTAVAIL":
+      return "this machine has no such address";
+    case "EACCES":
+      return "no permission for this port";
+    default:
+      return errorMessage(cause);
+  }
+}
+
+function formatHost(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}

@@ -1,0 +1,103 @@
+import {
+  DELAY_BUCKETS_MS,
+  type DelayHistogram,
+  type DirectionCounters,
+  type TunnelCounters,
+} from "../core/tunnel/counters.ts";
+import type { NodeStatus } from "../core/tunnel/status.ts";
+import type { BuildInfo } from "./build-info.ts";
+
+/** The JSON of `/api/status`: read by `ut status` and the status page. Fields are only ever added. */
+export interface StatusReport {
+  readonly build: BuildInfo;
+  readonly pid: number;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly uptimeSeconds: number;
+  readonly ready: boolean;
+  /** One for each reason not to be ready; empty when ready. */
+  readonly notReady: readonly string[];
+  readonly roles: readonly RoleReport[];
+}
+
+/** `NodeStatus` with its maps as objects. */
+export interface RoleReport extends Omit<NodeStatus, "clients" | "tlsHandshakeFailures"> {
+  readonly clients: Readonly<Record<string, ClientReport>>;
+  readonly tlsHandshakeFailures: Readonly<Record<string, number>>;
+}
+
+/** `TunnelCounters` of one client CN. */
+export interface ClientReport {
+  readonly up: DirectionCounters;
+  readonly down: DirectionCounters;
+  readonly queueDelay: DelayReport;
+  readonly frameErrors: Readonly<Record<string, number>>;
+  readonly laneReconnects: number;
+  readonly congestionSwitches: number;
+  readonly resequencedPackets: number;
+  readonly reorderTimeouts: number;
+}
+
+/** `buckets` has one entry more than `boundsMs`, for what is beyond all bounds. Not cumulative. */
+export interface DelayReport {
+  readonly count: number;
+  readonly sumMs: number;
+  readonly boundsMs: readonly number[];
+  readonly buckets: readonly number[];
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly notReady: readonly string[];
+}
+
+/** Ready when every role is. A process without roles yet is still starting. */
+export function readiness(nodes: readonly NodeStatus[], shuttingDown: boolean): Readiness {
+  const notReady = nodes
+    .filter((node) => !node.ready)
+    .map((node) => `${node.role}: ${node.notReadyReason ?? "not ready"}`);
+  if (nodes.length === 0) notReady.push("starting");
+  if (shuttingDown) notReady.push("shutting down");
+  return { ready: notReady.length === 0, notReady };
+}
+
+/** What `/api/status` says. */
+export function statusReport(build: BuildInfo, nodes: readonly NodeStatus[], shuttingDown: boolean): StatusReport {
+  const uptimeSeconds = process.uptime();
+  return {
+    build,
+    pid: process.pid,
+    startedAt: new Date(Date.now() - uptimeSeconds * 1000).toISOString(),
+    uptimeSeconds,
+    ...readiness(nodes, shuttingDown),
+    roles: nodes.map(roleReport),
+  };
+}
+
+function roleReport(node: NodeStatus): RoleReport {
+  return {
+    ...node,
+    clients: plain(node.clients, clientReport),
+    tlsHandshakeFailures: plain(node.tlsHandshakeFailures, (count) => count),
+  };
+}
+
+function clientReport(counters: TunnelCounters): ClientReport {
+  return {
+    ...counters,
+    queueDelay: delayReport(counters.queueDelay),
+    frameErrors: plain(counters.frameErrors, (count) => count),
+  };
+}
+
+function delayReport({ count, sumMs, buckets }: DelayHistogram): DelayReport {
+  return { count, sumMs, boundsMs: DELAY_BUCKETS_MS, buckets: [...buckets] };
+}
+
+/** `Object.fromEntries` defines each key, so that a CN `__proto__` is a key like any other. */
+function plain<Value, Plain>(
+  map: ReadonlyMap<string, Value>,
+  convert: (value: Value) => Plain,
+): Readonly<Record<string, Plain>> {
+  return Object.fromEntries([...map].map(([key, value]) => [key, convert(value)]));
+}
