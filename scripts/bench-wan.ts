@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { labProblem } from "../test/lab/lab-problem.ts";
 import { utBinary } from "../test/lab/ut-binary.ts";
 import { DEFAULT_WAN, type WanOptions } from "../test/lab/wan-link.ts";
+import { busyWarning } from "./bench/idle-machine.ts";
 import { type Measured, measure } from "./bench/measure.ts";
 import { type Row, reportLines } from "./bench/report.ts";
 import { allScenarios, chooseScenarios, type Direction, type Scenario } from "./bench/scenarios.ts";
@@ -112,6 +113,8 @@ async function main(): Promise<number> {
     `WAN ${link.delayMs} ms each way, ${link.rateMbit} Mbit/s, queue ${link.queuePackets} packets; seed ${flags.seed}, ` +
       `${flags.repeats} run(s) of each${flags.label ? `; ${flags.label}` : ""}`,
   );
+  const warning = await busyWarning();
+  if (warning !== undefined) console.error(`Warning: ${warning}`);
   const all: Row[] = [];
   for (const scenario of scenarios)
     for (const direction of directions(scenario)) {

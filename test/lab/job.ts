@@ -1,3 +1,6 @@
+/** In front of a command: the kernel kills it when the process that started it dies, in whatever way. */
+export const DIES_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL", "--"] as const;
+
 /** Lines of output kept for an error message. */
 const TAIL_LINES = 60;
 
@@ -9,8 +12,7 @@ interface Waiter {
 
 /**
  * A long-lived process of a lab: its output as lines, a line protocol on its stdin, an orderly end by its own pid.
- *
- * The kernel kills it when the process that started it dies in whatever way, so that no lab outlives its test.
+ * No job outlives the process that started it.
  */
 export class Job implements AsyncDisposable {
   readonly #name: string;
@@ -24,7 +26,7 @@ export class Job implements AsyncDisposable {
   private constructor(name: string, command: readonly string[], options: JobOptions) {
     this.#name = name;
     this.#onLine = options.onLine;
-    this.#process = Bun.spawn(["setpriv", "--pdeathsig", "KILL", "--", ...command], {
+    this.#process = Bun.spawn([...DIES_WITH_PARENT, ...command], {
       stdin: "pipe",
       stdout: "pipe",
       stderr: "pipe",

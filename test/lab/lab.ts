@@ -9,6 +9,12 @@ import { type WanAddresses, WanLink, type WanOptions } from "./wan-link.ts";
 /** Marks what belongs to a lab among all namespaces of the machine: `utlab-<pid of its process>-<count>-<name>`. */
 const PREFIX = "utlab";
 
+/** The same for interfaces, where 15 characters must do: `ut-<pid>-<lab>-<count>`, base 36. */
+const INTERFACE_PREFIX = "ut-";
+
+/** Where wireguard-go of all namespaces keeps its control sockets; one that is killed leaves its own behind. */
+const WIREGUARD_SOCKETS = "/run/wireguard";
+
 let labs = 0;
 
 /**
@@ -24,19 +30,21 @@ let labs = 0;
 export class Lab implements AsyncDisposable {
   /** A folder for keys, configs and recordings, removed with the lab. */
   readonly folder: string;
+  readonly #number: number;
   readonly #id: string;
   readonly #namespaces: Namespace[] = [];
   readonly #jobs: Job[] = [];
+  readonly #interfaces: string[] = [];
   readonly #onSignal = (signal: NodeJS.Signals) => {
     this.#tearDownNow();
     process.exit(signal === "SIGINT" ? 130 : 143);
   };
   readonly #onExit = () => this.#tearDownNow();
-  #interfaces = 0;
   #disposed = false;
 
   private constructor() {
     labs += 1;
+    this.#number = labs;
     this.#id = `${process.pid}-${labs}`;
     this.folder = mkdtempSync(join(tmpdir(), `${PREFIX}-${this.#id}-`));
     process.on("SIGINT", this.#onSignal);
@@ -76,10 +84,10 @@ export class Lab implements AsyncDisposable {
 
   /** An interface name that is unique on the whole machine, for programs that keep their sockets in one place for all. */
   uniqueInterface(): string {
-    this.#interfaces += 1;
-    const name = `ut${process.pid.toString(36)}x${labs.toString(36)}i${this.#interfaces.toString(36)}`;
+    const name = `${INTERFACE_PREFIX}${[process.pid, this.#number, this.#interfaces.length].map((part) => part.toString(36)).join("-")}`;
     // The kernel's IFNAMSIZ leaves 15 characters.
     if (name.length > 15) throw new Error(`Interface name ${name} is too long: too many interfaces in one process`);
+    this.#interfaces.push(name);
     return name;
   }
 
@@ -104,6 +112,7 @@ export class Lab implements AsyncDisposable {
     this.#disposed = true;
     for (const job of this.#jobs) job.killNow();
     for (const namespace of this.#namespaces) namespace.deleteNow();
+    for (const name of this.#interfaces) rmSync(join(WIREGUARD_SOCKETS, `${name}.sock`), { force: true });
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
@@ -120,7 +129,7 @@ async function allowCubic(): Promise<void> {
   if (!allowed.includes("cubic")) await Bun.write(path, [...allowed, "cubic"].join(" "));
 }
 
-/** Namespaces and folders of labs whose process is gone. Their programs died with it. */
+/** Namespaces, folders and sockets of labs whose process is gone. Their programs died with it. */
 function removeLeftovers(): void {
   const orphaned = (name: string) => {
     const pid = new RegExp(`^${PREFIX}-(\\d+)-`).exec(name)?.[1];
@@ -129,6 +138,10 @@ function removeLeftovers(): void {
   for (const name of readEntries("/run/netns").filter(orphaned)) Bun.spawnSync(["ip", "netns", "del", name]);
   for (const name of readEntries(tmpdir()).filter(orphaned))
     rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  for (const name of readEntries(WIREGUARD_SOCKETS)) {
+    const pid = new RegExp(`^${INTERFACE_PREFIX}([0-9a-z]+)-`).exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number.parseInt(pid, 36))) rmSync(join(WIREGUARD_SOCKETS, name), { force: true });
+  }
 }
 
 function readEntries(folder: string): string[] {

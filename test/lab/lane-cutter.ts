@@ -51,6 +51,9 @@ const NO_TABLE = "add table inet lane_cutter\ndelete table inet lane_cutter\n";
 
 function dropTable(match: string): string {
   return `${NO_TABLE}table inet lane_cutter {
-    chain arrivals { type filter hook prerouting priority raw; ${match} drop }
+    chain arrivals {
+      type filter hook prerouting priority raw;
+      ${match} drop
+    }
   }\n`;
 }

@@ -1,4 +1,4 @@
-import { Job, type JobOptions } from "./job.ts";
+import { DIES_WITH_PARENT, Job, type JobOptions } from "./job.ts";
 
 /** One host of a lab: a Linux network namespace and the programs that run in it. */
 export class Namespace {
@@ -37,7 +37,7 @@ export class Namespace {
 
   /** Runs a program to its end: its stdout. Throws with its stderr when it fails or takes longer than `timeoutMs`. */
   async run(command: readonly string[], options: RunOptions = {}): Promise<string> {
-    return await runCommand([...this.#inside(), ...command], options);
+    return await runCommand([...DIES_WITH_PARENT, ...this.#inside(), ...command], options);
   }
 
   /** Starts a program that ends with the lab at the latest. */

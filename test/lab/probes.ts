@@ -4,7 +4,7 @@ import { type Arrival, Pulse } from "./pulse.ts";
 import { longestGapMs } from "./stream-stats.ts";
 import type { WireGuardPair } from "./wireguard.ts";
 
-const PER_SECOND = 100;
+export const PROBE_INTERVAL_MS = 10;
 const BYTES = 200;
 const PORT = 7_000;
 
@@ -26,7 +26,7 @@ export class WireGuardProbes implements AsyncDisposable {
     const far = await Pulse.bind(lab, server, { host: pair.server, port: PORT });
     const near = await Pulse.connect(lab, client, { host: pair.server, port: PORT });
     await near.greet();
-    const stream = { perSecond: PER_SECOND, bytes: BYTES };
+    const stream = { perSecond: 1_000 / PROBE_INTERVAL_MS, bytes: BYTES };
     return new WireGuardProbes(near, far, await near.send(stream), await far.send(stream));
   }
 
@@ -68,6 +68,13 @@ export class Probes {
   directions(): ProbeStream[] {
     return [this.up, this.down];
   }
+
+  /** What a test shows beside its verdict. */
+  toString(): string {
+    const told = (name: string, { sent, longestGapMs, slowestMs, lost }: ProbeStream) =>
+      `${name}: ${sent} probes, ${lost} lost, longest gap ${longestGapMs.toFixed(0)} ms, slowest ${slowestMs.toFixed(0)} ms`;
+    return `${told("up", this.up)}; ${told("down", this.down)}`;
+  }
 }
 
 /** What became of the probes of one direction. */
@@ -80,6 +87,14 @@ export class ProbeStream {
     this.#count = count;
     this.#startNs = startNs;
     this.#arrivals = arrivals;
+  }
+
+  get sent(): number {
+    return this.#count;
+  }
+
+  get lost(): number {
+    return this.lateOrLost(Number.POSITIVE_INFINITY).length;
   }
 
   /** The longest time in which no probe arrived, between the start and the last arrival. */
@@ -110,6 +125,6 @@ export class ProbeStream {
 
   /** The schedule is exact, so the send time of a probe that never came is known as well. */
   #sentNs(seq: number): number {
-    return this.#startNs + (seq * 1e9) / PER_SECOND;
+    return this.#startNs + seq * PROBE_INTERVAL_MS * 1e6;
   }
 }
