@@ -95,11 +95,16 @@ function misread(expected: string, use: AddressUse, example: string, ...candidat
   return suggestion === undefined ? { ok: false, expected } : { ok: false, expected, suggestion };
 }
 
-/** What somebody may have meant: an IPv6 address without its brackets, or a host without its port. */
+/** What somebody may have meant: an IPv6 address without its brackets, a host without its port, or the reverse. */
 function repairs(text: string, example: string): string[] {
-  const examplePort = example.slice(example.lastIndexOf(":") + 1);
+  const [, exampleHost = "", examplePort = ""] = /^(.*):(\d+)$/.exec(example) ?? [];
   const host = /^\[.*\]$/.test(text) ? text.slice(1, -1) : text;
-  if (!host.includes(":")) return [`${host}:${examplePort}`];
+  if (/^\d+$/.test(host)) return [`${exampleHost}:${host}`];
+  if (!host.includes(":")) return host === "" ? [] : [`${host}:${examplePort}`];
   const lastColon = host.lastIndexOf(":");
-  return [`[${host}]:${examplePort}`, `[${host.slice(0, lastColon)}]:${host.slice(lastColon + 1)}`];
+  const [before, last] = [host.slice(0, lastColon), host.slice(lastColon + 1)];
+  const whole = `[${host}]:${examplePort}`;
+  const split = `[${before}]:${last}`;
+  // `::1:5443` may be either; four or five decimal digits are rather a port.
+  return /^\d{4,5}$/.test(last) ? [split, whole] : [whole, split];
 }

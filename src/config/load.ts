@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { UtError } from "../core/error.ts";
 import { deepFreeze } from "./freeze.ts";
@@ -14,7 +14,7 @@ import {
 import { type Config, configSchema } from "./schema.ts";
 import { readSource } from "./source.ts";
 
-/** Far more than any config needs, and little enough to read a wrong file's name by mistake. */
+/** Far more than any config needs, so that a wrong name (a log, `/dev/zero`) is an error and not all of memory. */
 const MAX_FILE_BYTES = 1024 * 1024;
 
 /**
@@ -69,15 +69,33 @@ function withAbsolutePaths(config: Config, folder: string): Config {
 }
 
 function readBytes(path: string): Uint8Array {
+  const unreadable = (reason: string, cause?: unknown) =>
+    new UtError("config.unreadable", `Cannot read config ${path}: ${reason}`, { cause, details: { path } });
+  let bytes: Uint8Array;
   try {
-    const { size } = statSync(path);
-    if (size <= MAX_FILE_BYTES) return readFileSync(path);
+    bytes = readUpTo(MAX_FILE_BYTES + 1, path);
   } catch (cause) {
-    const reason = READ_FAILURES[(cause as NodeJS.ErrnoException).code ?? ""]?.(path) ?? String(cause);
-    throw new UtError("config.unreadable", `Cannot read config ${path}: ${reason}`, { cause, details: { path } });
+    throw unreadable(READ_FAILURES[(cause as NodeJS.ErrnoException).code ?? ""]?.(path) ?? String(cause), cause);
   }
-  const reason = `it is larger than ${MAX_FILE_BYTES} bytes; name the YAML file`;
-  throw new UtError("config.unreadable", `Cannot read config ${path}: ${reason}`, { details: { path } });
+  if (bytes.length <= MAX_FILE_BYTES) return bytes;
+  throw unreadable(`it is larger than ${MAX_FILE_BYTES} bytes; name the YAML file`);
+}
+
+/** The start of a file. Asks no size first: a pipe (`-config <(make-config)`) has none. */
+function readUpTo(limit: number, path: string): Uint8Array {
+  const file = openSync(path, "r");
+  try {
+    const buffer = new Uint8Array(limit);
+    let length = 0;
+    while (length < limit) {
+      const count = readSync(file, buffer, length, limit - length, null);
+      if (count === 0) break;
+      length += count;
+    }
+    return buffer.subarray(0, length);
+  } finally {
+    closeSync(file);
+  }
 }
 
 const READ_FAILURES: Record<string, (path: string) => string> = {

@@ -79,10 +79,17 @@ function wrongValue(source: ConfigSource, path: KeyPath, expected: string, hints
   const key = formatKeyPath(path);
   if (value === undefined || value === null)
     return { ...source.keyAt(path), key, message: nothing(expected, path, node, hints) };
-  const suggestion = hints.suggestion ?? suggestValue(node, value);
-  const advice = suggestion === undefined ? "" : `; did you mean ${JSON.stringify(suggestion)}`;
-  const message = `expected ${expected}, got ${describe(value, node)}${path.length === 0 ? WHERE_TO_START : advice}`;
+  const message = `expected ${expected}, got ${describe(value, node)}${advice(path, node, value, hints)}`;
   return { ...source.valueAt(path), key, message };
+}
+
+function advice(path: KeyPath, node: SchemaNode, value: unknown, hints: IssueHints): string {
+  // `lanes:5` is one word to YAML, however many such lines follow.
+  if (node.type === "object" && typeof value === "string" && /^\w+:\S/.test(value))
+    return `; put a space after each ":"`;
+  if (path.length === 0) return WHERE_TO_START;
+  const suggestion = hints.suggestion ?? suggestValue(node, value);
+  return suggestion === undefined ? "" : `; did you mean ${JSON.stringify(suggestion)}`;
 }
 
 /** A key that has to be there, or one that stands there with nothing behind it. */
@@ -99,7 +106,7 @@ function nothing(expected: string, path: KeyPath, node: SchemaNode, hints: Issue
 
 /** Both keys are named with what they say; the later one in the file is to blame. A default is never to blame. */
 function conflict(source: ConfigSource, expected: string, one: KeyPath, other: KeyPath): ConfigProblem {
-  const [innocent, blamed] = [one, other].sort((a, b) => offsetOrder(source, a, b)) as [KeyPath, KeyPath];
+  const [innocent, blamed] = [one, other].sort((a, b) => blameOrder(source, a, b)) as [KeyPath, KeyPath];
   const stated = valueIn(source.value, innocent);
   const origin = stated === undefined ? "the default" : `line ${source.keyAt(innocent).line}`;
   const innocentText = shortText(stated ?? schemaAt(innocent)?.default);
@@ -111,7 +118,8 @@ function conflict(source: ConfigSource, expected: string, one: KeyPath, other: K
   };
 }
 
-function offsetOrder(source: ConfigSource, a: KeyPath, b: KeyPath): number {
+/** What the file says comes after what it leaves at the default, then by place. */
+function blameOrder(source: ConfigSource, a: KeyPath, b: KeyPath): number {
   const [isA, isB] = [a, b].map((path) => valueIn(source.value, path) !== undefined);
   return isA === isB ? comparePositions(source.keyAt(a), source.keyAt(b)) : isA ? 1 : -1;
 }
@@ -145,7 +153,12 @@ function shortText(value: unknown): string {
   // People paste a key where its path belongs.
   const text = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? "nothing");
   if (text.includes(PEM_START)) return "PEM text";
-  return text.length <= MAX_SHOWN_TEXT ? text : `${text.slice(0, MAX_SHOWN_TEXT)}…`;
+  const shown = text.length <= MAX_SHOWN_TEXT ? text : `${text.slice(0, MAX_SHOWN_TEXT)}…`;
+  // What a terminal would obey or hide (C1 controls, direction marks), which JSON leaves as it is.
+  return shown.replace(/[\p{Cc}\p{Cf}]/gu, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return `\\u{${code.toString(16)}}`;
+  });
 }
 
 function oneLineYaml(value: Record<string, unknown>): string {

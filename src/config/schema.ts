@@ -24,7 +24,7 @@ const settings = mapping({
     .meta({ examples: ["client"] })
     .describe("What this process is; short for roles: [x]."),
   roles: z
-    .array(roleLeaf, { error: `a list of ${ONE_ROLE}` })
+    .array(roleLeaf, { error: `a list such as [${ROLES[0]}]` })
     .min(1, { error: "at least one role" })
     .refine((roles) => new Set(roles).size === roles.length, { error: "each role once" })
     .optional()

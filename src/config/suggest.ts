@@ -24,8 +24,8 @@ export function suggestValue(node: SchemaNode, value: unknown): unknown {
       if (TRUE_WORDS.includes(value.toLowerCase())) return true;
       return FALSE_WORDS.includes(value.toLowerCase()) ? false : undefined;
     case "array": {
-      const words = node.items?.enum;
-      return words === undefined || words.includes(value) ? [value] : undefined;
+      const word = node.items?.enum === undefined ? value : nearest(value, node.items.enum);
+      return word === undefined ? undefined : [word];
     }
     default:
       return undefined;

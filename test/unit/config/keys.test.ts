@@ -1,0 +1,193 @@
+import { describe, expect, test } from "bun:test";
+import { stringify } from "yaml";
+import { keyPaths, schemaAt } from "../../../src/config/json-schema.ts";
+import { parseConfig } from "../../../src/config/load.ts";
+import { DEFAULT_REORDER_MS } from "../../../src/config/sections/tcp.ts";
+import { refusal } from "./config-text.ts";
+
+/** What a key takes: its default, values at its limits with what they are parsed to, and values beyond them. */
+interface KeyCase {
+  readonly expected: string;
+  readonly fallback: unknown;
+  readonly takes: readonly (readonly [given: unknown, parsed: unknown])[];
+  readonly refuses: readonly unknown[];
+}
+
+const CN = "a certificate name of 1 to 64 letters, digits, dots and hyphens";
+const KEYS: Record<string, KeyCase> = {
+  "tcp.server_addr": target("ec2.example.com:5443", undefined),
+  "tcp.listen_addr": listener("0.0.0.0:5443", { host: "0.0.0.0", port: 5443 }),
+  "tcp.lanes": whole(5, 1, 32),
+  "tcp.tcp_nodelay": trueOrFalse(true),
+  "tcp.tcp_buf": whole(16_384, 4096, 16_777_216, "bytes"),
+  "tcp.idle_seconds": whole(120, 1, 86_400, "seconds"),
+  "tcp.prewarm": trueOrFalse(false),
+  "tcp.pick": word("round_robin", ["round_robin", "hash"], "round_robin or hash"),
+  "tcp.congestion": word("auto", ["auto", "bbr", "cubic", "system"], "auto, bbr, cubic or system"),
+  "tcp.reorder_ms": whole(DEFAULT_REORDER_MS, 0, 1000, "milliseconds"),
+  "tcp.session_linger_seconds": whole(600, 0, 86_400, "seconds"),
+  "tcp.user_timeout_ms": whole(10_000, 1000, 600_000, "milliseconds"),
+  "tcp.sndbuf": whole(undefined, 4096, 67_108_864, "bytes"),
+  "tcp.rcvbuf": whole(undefined, 4096, 67_108_864, "bytes"),
+  "udp.listen_addr": listener("127.0.0.1:15000", { host: "127.0.0.1", port: 15_000 }),
+  "udp.wg_udp_addr": target("127.0.0.1:51820", { host: "127.0.0.1", port: 51_820 }),
+  "queue.max_packets": whole(4096, 1, 65_536),
+  "queue.max_bytes": whole(8_388_608, 65_536, 268_435_456, "bytes"),
+  "queue.drop_policy": word("oldest", ["oldest"], "oldest"),
+  "queue.max_delay_ms": whole(0, 0, 60_000, "milliseconds"),
+  "metrics.listen_addr": listener("127.0.0.1:5080", { host: "127.0.0.1", port: 5080 }),
+  "metrics.path": {
+    expected: `an absolute path such as "/metrics", other than /, /healthz, /readyz and /api/status`,
+    fallback: "/metrics",
+    takes: [same("/metrics"), same("/m"), same("/a/b-c_d.e~f"), same("/api/status/metrics"), same("/healthz2")],
+    refuses: ["", "metrics", "/", "//", "/healthz", "/readyz", "/api/status", "/metrics/", "/a b", "/a?b", "/a#b", 5],
+  },
+  "metrics.per_client_cn": trueOrFalse(true),
+  "metrics.per_lane": trueOrFalse(false),
+  "tls.ca_cert": pem("/c/ca.pem"),
+  "tls.cert": pem("/c/node.pem"),
+  "tls.key": pem("/c/node.key"),
+  "tls.server_name": {
+    expected: "a host name or an IPv4 address, without a port",
+    fallback: undefined,
+    takes: [same("ec2.example.com"), same("192.0.2.1"), same("a")],
+    refuses: ["", "a:5443", "https://a", "a b", "192.0.2.256", 5],
+  },
+  "tls.deny_cn": {
+    expected: "a list of certificate names",
+    fallback: [],
+    takes: [same([]), same(["a"]), same(["home-1.example", "A".repeat(64)])],
+    refuses: [{ a: 1 }, 5],
+  },
+  "log.level": word("info", ["debug", "info", "warn", "error"], "debug, info, warn or error"),
+};
+
+/** Both keys say it; `role` and `roles` are normalised, so they have their own tests. */
+const ROLE_KEYS = ["role", "roles"];
+
+describe("every key", () => {
+  test("stands in this table", () => {
+    const leaves = keyPaths().filter((path) => schemaAt(path)?.properties === undefined);
+    const names = leaves.map((path) => path.join(".")).filter((name) => !ROLE_KEYS.includes(name));
+    expect(names.sort()).toEqual(Object.keys(KEYS).sort());
+  });
+
+  for (const [name, { expected, fallback, takes, refuses }] of Object.entries(KEYS)) {
+    test(`${name} has its default`, () => expect(parsed(name, undefined)).toEqual(fallback));
+    for (const [given, value] of takes)
+      test(`${name} takes ${JSON.stringify(given)}`, () => expect(parsed(name, given)).toEqual(value));
+    for (const given of refuses)
+      test(`${name} refuses ${JSON.stringify(given)?.slice(0, 40)}`, () => {
+        const lines = refusal(configText(name, given)).split("\n");
+        expect(lines.map((line) => line.replace(/^ut\.yaml:\d+:\d+: /, "").replace(/, got .*/, ""))).toEqual([
+          "config.invalid",
+          `${name}: expected ${expected}`,
+        ]);
+      });
+    test(`${name} refuses to stand there without a value`, () =>
+      expect(refusal(configText(name, null))).toMatch(
+        /^config\.invalid\nut\.yaml:\d+:\d+: \S+: expected [^\n]+, got nothing[^\n]*$/,
+      ));
+  }
+});
+
+describe("a list of certificate names", () => {
+  test("names the one that is none", () =>
+    expect(refusal(configText("tls.deny_cn", ["ok", "not ok", "", "A".repeat(65), 5]))).toBe(
+      [
+        "config.invalid",
+        `ut.yaml:9:7: tls.deny_cn[1]: expected ${CN}, got "not ok"`,
+        `ut.yaml:10:7: tls.deny_cn[2]: expected ${CN}, got ""`,
+        `ut.yaml:11:7: tls.deny_cn[3]: expected ${CN}, got "${"A".repeat(59)}…`,
+        `ut.yaml:12:7: tls.deny_cn[4]: expected ${CN}, got 5`,
+      ].join("\n"),
+    ));
+});
+
+function parsed(name: string, value: unknown): unknown {
+  const [section = "", key = ""] = name.split(".");
+  const config = parseConfig(configText(name, value), "/c/ut.yaml") as unknown as Record<
+    string,
+    Record<string, unknown>
+  >;
+  return config[section]?.[key];
+}
+
+/** A server's config with one key set; `undefined` leaves the key out. */
+function configText(name: string, value: unknown): string {
+  const [section = "", key = ""] = name.split(".");
+  const tls = { ca_cert: "/c/ca.pem", cert: "/c/node.pem", key: "/c/node.key" };
+  const config: Record<string, Record<string, unknown> | string> = { role: "server", tcp: {}, tls };
+  if (value !== undefined) config[section] = { ...(config[section] as Record<string, unknown>), [key]: value };
+  return stringify(config);
+}
+
+function same(value: unknown): readonly [unknown, unknown] {
+  return [value, value];
+}
+
+function whole(fallback: number | undefined, min: number, max: number, unit?: string): KeyCase {
+  const expected = `a whole number${unit === undefined ? "" : ` of ${unit}`} from ${min} to ${max}`;
+  const refuses = [
+    min - 1,
+    max + 1,
+    min + 0.5,
+    -1,
+    Number.POSITIVE_INFINITY,
+    Number.NaN,
+    String(min),
+    true,
+    [min],
+    { a: min },
+  ];
+  return { expected, fallback, takes: [same(min), same(max)], refuses };
+}
+
+function trueOrFalse(fallback: boolean): KeyCase {
+  const refuses = ["true", "yes", 1, 0, [true], { a: true }];
+  return { expected: "true or false", fallback, takes: [same(true), same(false)], refuses };
+}
+
+function word(fallback: string, words: readonly string[], expected: string): KeyCase {
+  const refuses = ["", "other", fallback.toUpperCase(), 5, true, [fallback], { a: fallback }];
+  return { expected, fallback, takes: words.map(same), refuses };
+}
+
+function listener(example: string, fallback: unknown): KeyCase {
+  return {
+    expected: `host:port such as "${example}"`,
+    fallback,
+    takes: [
+      ["127.0.0.1:0", { host: "127.0.0.1", port: 0 }],
+      ["[::1]:65535", { host: "::1", port: 65_535 }],
+      [":9", { host: "::", port: 9 }],
+    ],
+    refuses: ["", "127.0.0.1", 5443, true, ["a:1"], { host: "a", port: 1 }],
+  };
+}
+
+function target(example: string, fallback: unknown): KeyCase {
+  return {
+    expected: `host:port such as "${example}"`,
+    fallback,
+    takes: [
+      ["a.example:1", { host: "a.example", port: 1 }],
+      ["[::1]:65535", { host: "::1", port: 65_535 }],
+    ],
+    refuses: ["", "a.example", 5443, true, ["a:1"], { host: "a", port: 1 }],
+  };
+}
+
+function pem(fallback: string): KeyCase {
+  return {
+    expected: "the path of a PEM file, absolute, relative to this file, or from ~/",
+    fallback,
+    takes: [
+      same("/x/y.pem"),
+      ["y.pem", "/c/y.pem"],
+      ["../y.pem", "/y.pem"],
+      ["~/y.pem", `${process.env.HOME ?? "/c/~"}/y.pem`],
+    ],
+    refuses: ["", "~root/y.pem", "-----BEGIN CERTIFICATE-----\nabc\n", 5, true, ["y.pem"], { a: "y.pem" }],
+  };
+}

@@ -1,0 +1,104 @@
+import { describe, expect, test } from "bun:test";
+import { parseConfig } from "../../../src/config/load.ts";
+import { refusal, TLS } from "./config-text.ts";
+
+describe("a process that is client and server", () => {
+  const clash: [listen: string, target: string][] = [
+    ["127.0.0.1:9", "127.0.0.1:9"],
+    ["127.0.0.1:9", "localhost:9"],
+    ["localhost:9", "127.0.0.1:9"],
+    ["[::1]:9", "[::1]:9"],
+    ["0.0.0.0:9", "127.0.0.1:9"],
+    ["0.0.0.0:9", "127.0.0.2:9"],
+    ["[::]:9", "[::1]:9"],
+    [":9", "127.0.0.1:9"],
+    ["wg.example:9", "WG.example:9"],
+  ];
+  for (const [listen, target] of clash)
+    test(`may not deliver to ${target} while it listens on ${listen}`, () =>
+      expect(refusal(bothRoles(listen, target))).toBe(
+        `config.invalid\nut.yaml:5:16: udp.wg_udp_addr: expected another address, as the process would send to itself without end, got "${target}"; udp.listen_addr is "${listen}" (line 4)`,
+      ));
+
+  const fine: [listen: string, target: string][] = [
+    ["127.0.0.1:9", "127.0.0.1:10"],
+    ["127.0.0.1:9", "127.0.0.2:9"],
+    ["127.0.0.1:9", "[::1]:9"],
+    ["0.0.0.0:9", "[::1]:9"],
+    ["0.0.0.0:9", "192.0.2.1:9"],
+    [":9", "other.example:9"],
+  ];
+  for (const [listen, target] of fine)
+    test(`may deliver to ${target} while it listens on ${listen}`, () =>
+      expect(refusal(bothRoles(listen, target))).toBe("accepted"));
+
+  test("has its roles in order, and needs what each of them needs", () => {
+    expect(parseConfig(bothRoles("127.0.0.1:9", "127.0.0.1:10"), "ut.yaml").roles).toEqual(["client", "server"]);
+    expect(refusal(`roles: [server, client]\n${TLS}`)).toBe(
+      `config.invalid\nut.yaml:1:1: tcp.server_addr: expected host:port such as "ec2.example.com:5443", got nothing; the client role needs it, for example server_addr: ec2.example.com:5443`,
+    );
+  });
+
+  test("is told of a clash with a default, the stated key being to blame", () => {
+    const roles = `roles: [client, server]\n${TLS}tcp: { server_addr: "a:1" }\n`;
+    const tail = "expected another address, as the process would send to itself without end, got";
+    expect(refusal(`${roles}udp: { wg_udp_addr: "127.0.0.1:15000" }\n`)).toBe(
+      `config.invalid\nut.yaml:4:21: udp.wg_udp_addr: ${tail} "127.0.0.1:15000"; udp.listen_addr is "127.0.0.1:15000" (the default)`,
+    );
+    expect(refusal(`${roles}udp: { listen_addr: "0.0.0.0:51820" }\n`)).toBe(
+      `config.invalid\nut.yaml:4:21: udp.listen_addr: ${tail} "0.0.0.0:51820"; udp.wg_udp_addr is "127.0.0.1:51820" (the default)`,
+    );
+  });
+});
+
+describe("a server's lanes and its status address", () => {
+  const clash: [lanes: string, status: string][] = [
+    ["0.0.0.0:5", "127.0.0.1:5"],
+    ["127.0.0.1:5", "localhost:5"],
+    ["10.0.0.1:5", "0.0.0.0:5"],
+    [":5", "127.0.0.1:5"],
+    ["0.0.0.0:5", "[::]:5"],
+    ["[::1]:5", "[::]:5"],
+  ];
+  for (const [lanes, status] of clash)
+    test(`cannot be ${lanes} and ${status}`, () =>
+      expect(refusal(ports("server", lanes, status))).toBe(
+        `config.invalid\nut.yaml:4:26: metrics.listen_addr: expected a port of its own, got "${status}"; tcp.listen_addr is "${lanes}" (line 3)`,
+      ));
+
+  const fine: [lanes: string, status: string][] = [
+    ["0.0.0.0:5", "127.0.0.1:6"],
+    ["10.0.0.1:5", "127.0.0.1:5"],
+    ["0.0.0.0:5", "[::1]:5"],
+    ["0.0.0.0:0", "127.0.0.1:0"],
+  ];
+  for (const [lanes, status] of fine)
+    test(`can be ${lanes} and ${status}`, () => expect(refusal(ports("server", lanes, status))).toBe("accepted"));
+
+  test("do not matter to a client, which has no lanes to accept", () =>
+    expect(refusal(ports("client", "0.0.0.0:5", "127.0.0.1:5"))).toBe("accepted"));
+});
+
+describe("rules rest where a value is already reported", () => {
+  test("no second line about a bad address, and other rules still speak", () =>
+    expect(
+      refusal(
+        `roles: [client, server]\n${TLS}udp: { listen_addr: 5, wg_udp_addr: "a:1" }\ntcp: { listen_addr: ":5080" }\n`,
+      ),
+    ).toBe(
+      [
+        "config.invalid",
+        `ut.yaml:3:21: udp.listen_addr: expected host:port such as "127.0.0.1:15000", got 5`,
+        `ut.yaml:4:1: tcp.server_addr: expected host:port such as "ec2.example.com:5443", got nothing; the client role needs it, for example server_addr: ec2.example.com:5443`,
+        `ut.yaml:4:21: tcp.listen_addr: expected a port of its own, got ":5080"; metrics.listen_addr is "127.0.0.1:5080" (the default)`,
+      ].join("\n"),
+    ));
+});
+
+function bothRoles(listen: string, target: string): string {
+  return `roles: [client, server]\ntcp: { server_addr: "a.example:1" }\nudp:\n  listen_addr: "${listen}"\n  wg_udp_addr: "${target}"\n${TLS}`;
+}
+
+function ports(role: string, lanes: string, status: string): string {
+  return `role: ${role}\ntcp: { server_addr: "a:1",\n  listen_addr: "${lanes}" }\nmetrics: { listen_addr:  "${status}" }\n${TLS}`;
+}
