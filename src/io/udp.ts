@@ -1,4 +1,6 @@
 import { errorMessage, UtError } from "../core/error.ts";
+import { Pacer } from "../core/tunnel/pacer.ts";
+import { now } from "./clock.ts";
 import { clearReceiveErrors, setReceiveBuffer } from "./sockopt.ts";
 
 /** The largest UDP payload over IPv4; the system throws EMSGSIZE above it. */
@@ -30,17 +32,23 @@ export interface UdpSocket extends Disposable {
   sendTo(datagrams: readonly Uint8Array[], port: number, address: string): void;
 }
 
+/** How soon what waits is looked at again: the finest that a timer gives. */
+const RELEASE_MS = 1;
+
 type Message = string | number | Uint8Array;
 
 /**
  * One UDP socket with batched sends. A batch that the system cuts short goes on where it stopped: after an ICMP error
  * Linux fails the next send once and says nothing of which datagram it was about, so the rest is simply sent again.
- * What the socket cannot take waits, bounded, oldest out. Throws `io.bind`.
+ * A burst leaves at a pace that the receiver's buffer survives (`Pacer`). What cannot leave yet waits, bounded, oldest
+ * out. Throws `io.bind`.
  */
 export async function openUdp(options: UdpOptions): Promise<UdpSocket> {
   const stride = options.connect === undefined ? 3 : 1;
   const batch: Message[] = [];
   let waiting: Message[] = [];
+  let timer: Timer | undefined;
+  const pacer = new Pacer(now());
   const connect = options.connect && { connect: { hostname: options.connect.host, port: options.connect.port } };
   const socket = await Bun.udpSocket({
     hostname: options.host,
@@ -50,7 +58,7 @@ export async function openUdp(options: UdpOptions): Promise<UdpSocket> {
     socket: {
       data: (_socket: unknown, datagram: Uint8Array, port: number, address: string) =>
         options.onDatagram(datagram, port, address),
-      drain: () => flushWaiting(),
+      drain: () => release(0),
       // Without a handler an ICMP error would end the process; the send that it fails is retried.
       error: () => {},
     },
@@ -100,13 +108,19 @@ export async function openUdp(options: UdpOptions): Promise<UdpSocket> {
     options.onSent(count, bytes);
   }
 
+  /** Send `batch` behind what waits, as much of both as the pacer lets go now. */
   function sendBatch(): void {
+    const arrived = batch.length / stride;
     if (waiting.length > 0) {
       keep(batch);
-      flushWaiting();
+      release(arrived);
     } else {
-      const sent = sendAll(batch);
-      if (sent * stride < batch.length) keep(batch.slice(sent * stride));
+      const granted = pacer.take(now(), arrived, arrived);
+      const sent = sendAll(granted < arrived ? batch.slice(0, granted * stride) : batch);
+      if (sent < arrived) {
+        keep(batch.slice(sent * stride));
+        releaseLater();
+      }
     }
     batch.length = 0;
   }
@@ -120,10 +134,19 @@ export async function openUdp(options: UdpOptions): Promise<UdpSocket> {
     options.onDrop("udp_blocked", surplus);
   }
 
-  function flushWaiting(): void {
+  function release(arrived: number): void {
     if (waiting.length === 0 || socket.closed) return;
-    const sent = sendAll(waiting);
-    waiting = sent * stride >= waiting.length ? [] : waiting.slice(sent * stride);
+    const granted = pacer.take(now(), arrived, waiting.length / stride);
+    const sent = sendAll(waiting.slice(0, granted * stride));
+    waiting = waiting.slice(sent * stride);
+    if (waiting.length > 0) releaseLater();
+  }
+
+  function releaseLater(): void {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      release(0);
+    }, RELEASE_MS);
   }
 
   function add(datagram: Uint8Array): boolean {
@@ -147,6 +170,7 @@ export async function openUdp(options: UdpOptions): Promise<UdpSocket> {
       if (batch.length > 0) sendBatch();
     },
     [Symbol.dispose]() {
+      clearTimeout(timer);
       if (!socket.closed) socket.close();
     },
   };
