@@ -28,6 +28,6 @@ export function laneTuning(config: Config): LaneTuning {
 }
 
 function queueLimits(config: Config): QueueLimits {
-  const { max_packets, max_bytes, max_delay_ms } = config.queue;
-  return { maxPackets: max_packets, maxBytes: max_bytes, maxDelayMs: max_delay_ms };
+  const { max_packets, max_bytes, max_delay_ms, target_ms } = config.queue;
+  return { maxPackets: max_packets, maxBytes: max_bytes, maxDelayMs: max_delay_ms, targetMs: target_ms };
 }

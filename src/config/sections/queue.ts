@@ -3,6 +3,9 @@ import { integer, mapping, oneOf } from "../leaf.ts";
 /** What happens to a datagram when the queue is full. */
 export const DROP_POLICIES = ["oldest"] as const;
 
+/** CoDel's target; measured in docs/performance.md. */
+export const DEFAULT_TARGET_MS = 10;
+
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
@@ -17,4 +20,7 @@ export const queueSection = mapping({
   max_delay_ms: integer({ min: 0, max: 60_000, unit: "milliseconds" })
     .default(0)
     .describe("Datagrams that have waited longer are dropped; 0 never drops by age."),
+  target_ms: integer({ min: 0, max: 1_000, unit: "milliseconds" })
+    .default(DEFAULT_TARGET_MS)
+    .describe("A queue in which datagrams wait longer than this for 100 ms is thinned out (CoDel); 0 never."),
 }).describe("The queue in front of the lanes, one per session and direction.");

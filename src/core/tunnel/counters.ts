@@ -9,6 +9,7 @@ export type Direction = "up" | "down";
  *
  * - `oldest`      the session queue was full (`queue.max_packets`, `queue.max_bytes`)
  * - `delay`       it waited longer than `queue.max_delay_ms`
+ * - `codel`     the queue had been standing for longer than `queue.target_ms` (one now and then, so that TCP inside slows)
  * - `stale`       it waited over 5 s for lanes to return
  * - `too_large`   it does not fit a PDU (`pdu_too_large`)
  * - `lane_lost`   its lane broke with it; counted by the receiver, from the gap in the sequence numbers
@@ -20,6 +21,7 @@ export type Direction = "up" | "down";
 export const DROP_REASONS = [
   "oldest",
   "delay",
+  "codel",
   "stale",
   "too_large",
   "lane_lost",
@@ -59,6 +61,7 @@ export class DirectionCounters {
   readonly drops: Record<DropReason, number> = {
     oldest: 0,
     delay: 0,
+    codel: 0,
     stale: 0,
     too_large: 0,
     lane_lost: 0,

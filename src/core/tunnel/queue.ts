@@ -1,4 +1,5 @@
 import type { Instant } from "../time.ts";
+import { Codel } from "./codel.ts";
 import type { DirectionCounters, DropReason } from "./counters.ts";
 import { isWireGuardHandshake } from "./wireguard.ts";
 
@@ -8,6 +9,8 @@ export interface QueueLimits {
   readonly maxBytes: number;
   /** Drop what has waited longer; 0 = never. */
   readonly maxDelayMs: number;
+  /** Wait above which a queue that stays is thinned out (CoDel); 0 = never. */
+  readonly targetMs: number;
 }
 
 /** WireGuard handshakes wait in a ring of their own, so that bulk traffic cannot push them out. */
@@ -24,11 +27,13 @@ export class Queue {
   readonly #handshakes = new Ring(HANDSHAKE_PACKETS);
   readonly #limits: QueueLimits;
   readonly #counters: DirectionCounters;
+  readonly #codel: Codel | undefined;
 
   constructor(limits: QueueLimits, counters: DirectionCounters) {
     this.#limits = limits;
     this.#counters = counters;
     this.#bulk = new Ring(limits.maxPackets);
+    this.#codel = limits.targetMs > 0 ? new Codel(limits.targetMs) : undefined;
   }
 
   get packets(): number {
@@ -62,6 +67,13 @@ export class Queue {
     }
     this.#bulk.push(now, datagram);
     return dropped;
+  }
+
+  /** Before a lane takes a datagram: thin out a queue that has been standing. */
+  thin(now: Instant): void {
+    if (this.#codel === undefined || this.#handshakes.count > 0) return;
+    const bulk = this.#bulk;
+    while (bulk.count > 0 && this.#codel.drops(now, now - bulk.oldestAt(), bulk.count === 1)) this.#drop(bulk, "codel");
   }
 
   /** The datagram that leaves next, still in the queue, after those that waited too long have gone. */

@@ -98,7 +98,10 @@ export class Session {
     const lane = this.#scheduler.pick(this.lanes, first, this.sourcePort);
     if (lane === undefined) return undefined;
     while (this.#orphans.length > 0 && lane.pendingBytes < this.#options.batchBytes) this.#takeOrphan(lane);
-    for (let datagram = this.queue.peek(now); datagram !== undefined; datagram = this.queue.peek(now)) {
+    for (;;) {
+      this.queue.thin(now);
+      const datagram = this.queue.peek(now);
+      if (datagram === undefined) break;
       const size = HEADER_BYTES + PREFIX_BYTES + datagram.length;
       if (lane.pendingBytes > 0 && lane.pendingBytes + size > this.#options.batchBytes) break;
       this.counters.queueDelay.observe(this.queue.shift(now));

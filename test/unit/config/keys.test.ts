@@ -35,6 +35,7 @@ const KEYS: Record<string, KeyCase> = {
   "queue.max_bytes": whole(8_388_608, 65_536, 268_435_456, "bytes"),
   "queue.drop_policy": word("oldest", ["oldest"], "oldest"),
   "queue.max_delay_ms": whole(0, 0, 60_000, "milliseconds"),
+  "queue.target_ms": whole(10, 0, 1_000, "milliseconds"),
   "metrics.listen_addr": listener("127.0.0.1:5080", { host: "127.0.0.1", port: 5080 }),
   "metrics.path": {
     expected: `an absolute path such as "/metrics", other than /, /healthz, /readyz and /api/status`,

@@ -64,7 +64,7 @@ describe("the seed's config", () => {
           user_timeout_ms: 10000,
         },
         udp: { listen_addr: { host: "127.0.0.1", port: 15000 }, wg_udp_addr: { host: "127.0.0.1", port: 51820 } },
-        queue: { max_packets: 4096, max_bytes: 8388608, drop_policy: "oldest", max_delay_ms: 0 },
+        queue: { max_packets: 4096, max_bytes: 8388608, drop_policy: "oldest", max_delay_ms: 0, target_ms: 10 },
         metrics: {
           listen_addr: { host: "127.0.0.1", port: 5080 },
           path: "/metrics",
