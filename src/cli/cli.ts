@@ -32,7 +32,9 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     return await dispatch(argv, terminal);
   } catch (error) {
     if (interrupt.signal.aborted && !(error instanceof UtError)) return EXIT_INTERRUPTED;
-    terminal.err(`ut: ${errorMessage(error)}`);
+    // Config problems begin with file:line:column, which editors and terminals make clickable.
+    const located = error instanceof UtError && /^config\.(syntax|invalid)$/.test(error.kind);
+    terminal.err(`${located ? "" : "ut: "}${errorMessage(error)}`);
     if (!(error instanceof UtError)) terminal.err(error instanceof Error ? (error.stack ?? "") : "");
     return error instanceof UtError && /^(usage|config)\./.test(error.kind) ? EXIT_USAGE : EXIT_FAILED;
   } finally {

@@ -1,0 +1,83 @@
+/**
+ * Everything that is checked, in the order in which it is cheapest to fail: `npm test`. Ends with one line,
+ * `N passed, N failed, N skipped`, and exits 0 only if nothing failed. `bun scripts/test.ts unit lab` runs some.
+ */
+interface Stage {
+  readonly name: string;
+  readonly command: readonly string[];
+}
+
+const bun = process.execPath;
+const STAGES: readonly Stage[] = [
+  { name: "format and lint", command: [bun, "x", "biome", "check", "."] },
+  { name: "types", command: [bun, "x", "tsc", "--noEmit"] },
+  { name: "arch", command: [bun, "test", "test/arch"] },
+  { name: "unit", command: [bun, "test", "test/unit"] },
+  { name: "fuzz", command: [bun, "test", "test/fuzz"] },
+  { name: "build", command: [bun, "run", "scripts/build.ts"] },
+  { name: "e2e", command: [bun, "test", "test/e2e"] },
+  { name: "lab", command: [bun, "test", "test/lab"] },
+];
+
+interface Outcome {
+  readonly stage: string;
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+  readonly seconds: number;
+}
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !STAGES.some((stage) => stage.name === name));
+if (unknown.length > 0) {
+  console.error(`Unknown stage ${unknown.join(", ")}: ${STAGES.map((stage) => stage.name).join(", ")}`);
+  process.exit(2);
+}
+
+const outcomes: Outcome[] = [];
+for (const stage of STAGES)
+  if (wanted.length === 0 || wanted.includes(stage.name)) outcomes.push(await runStage(stage));
+
+console.log("");
+for (const { stage, passed, failed, skipped, seconds } of outcomes)
+  console.log(`${stage.padEnd(16)} ${passed} passed, ${failed} failed, ${skipped} skipped in ${seconds.toFixed(0)} s`);
+const sum = (pick: (outcome: Outcome) => number) => outcomes.reduce((total, outcome) => total + pick(outcome), 0);
+const failed = sum((outcome) => outcome.failed);
+console.log(
+  `${sum((outcome) => outcome.passed)} passed, ${failed} failed, ${sum((outcome) => outcome.skipped)} skipped`,
+);
+process.exit(failed === 0 ? 0 : 1);
+
+async function runStage(stage: Stage): Promise<Outcome> {
+  console.log(`\n== ${stage.name}: ${stage.command.slice(1).join(" ")}`);
+  const started = performance.now();
+  const child = Bun.spawn([...stage.command], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const [out, err, code] = await Promise.all([
+    echo(child.stdout, process.stdout),
+    echo(child.stderr, process.stderr),
+    child.exited,
+  ]);
+  const count = (word: string) => Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(out + err)?.[1] ?? 0);
+  const tests = count("pass") + count("fail");
+  const failed = count("fail");
+  // A stage that is no test run counts as one; a run that died before its summary has failed too.
+  const crashed = code !== 0 && failed === 0 ? 1 : 0;
+  return {
+    stage: stage.name,
+    passed: tests > 0 ? count("pass") : 1 - crashed,
+    failed: failed + crashed,
+    skipped: count("skip"),
+    seconds: (performance.now() - started) / 1_000,
+  };
+}
+
+/** Show a stream as it comes, and keep it. */
+async function echo(stream: ReadableStream<Uint8Array>, to: NodeJS.WriteStream): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of stream) {
+    to.write(chunk);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text;
+}
