@@ -91,6 +91,8 @@ export class PduDecoder {
   #offset = 0;
   #carry: Uint8Array = EMPTY;
   #carried = 0;
+  /** The other half of the pair that `#carry` takes turns with: `payload` may still point into it. */
+  #lent: Uint8Array = EMPTY;
   readonly #maxCtrlBytes: number;
 
   constructor(options: { maxCtrlBytes: number }) {
@@ -120,22 +122,25 @@ export class PduDecoder {
     }
     this.#read(this.#chunk, this.#offset, total);
     this.#offset += total;
-    return this.error === undefined ? "pdu" : "error";
+    return "pdu";
   }
 
   /** Complete the PDU whose beginning an earlier chunk held, with no more of this chunk than it needs. */
   #nextFromCarry(): "pdu" | "need-more" | "error" {
-    if (this.#carried < HEADER_BYTES && !this.#top(HEADER_BYTES)) {
-      // A wrong byte is an error as soon as it is there, not when the header is complete.
-      if (this.#pduLength(this.#carry, 0, this.#carried) < 0) return "error";
-      return "need-more";
-    }
+    if (this.#carried < HEADER_BYTES) this.#top(HEADER_BYTES);
+    // A wrong byte is an error as soon as it is there, not when the header is complete.
     const total = this.#pduLength(this.#carry, 0, this.#carried);
     if (total < 0) return "error";
-    if (!this.#top(total)) return "need-more";
+    if (total === 0 || !this.#top(total)) {
+      this.#chunk = EMPTY;
+      this.#offset = 0;
+      return "need-more";
+    }
     this.#read(this.#carry, 0, total);
+    // At most one PDU of a chunk began before it, so its bytes stay untouched until the next chunk has come.
+    [this.#carry, this.#lent] = [this.#lent, this.#carry];
     this.#carried = 0;
-    return this.error === undefined ? "pdu" : "error";
+    return "pdu";
   }
 
   /** Move bytes from the chunk to the carry until it holds `wanted`; false if the chunk ended first. */
@@ -173,29 +178,23 @@ export class PduDecoder {
     if (available >= 3 && bytes[offset + 2] !== VERSION) return this.#fail("bad_version");
     if (available >= 4 && bytes[offset + 3] !== TYPE_DATA && bytes[offset + 3] !== TYPE_CTRL)
       return this.#fail("bad_type");
+    if (available >= 5 && !flagsFit(bytes[offset + 3]!, bytes[offset + 4]!)) return this.#fail("bad_flags");
     if (available < HEADER_BYTES) return 0;
     const length = readU32(bytes, offset + 5);
     if (length > MAX_PAYLOAD_BYTES) return this.#fail("bad_length");
+    if (bytes[offset + 4] !== 0 && length < PREFIX_BYTES) return this.#fail("bad_length");
     if (bytes[offset + 3] === TYPE_CTRL && length > this.#maxCtrlBytes) return this.#fail("ctrl_too_large");
     return HEADER_BYTES + length;
   }
 
   #read(bytes: Uint8Array, offset: number, total: number): void {
-    // Invariant: total ≥ HEADER_BYTES bytes stand at offset.
+    // Invariant: a PDU of `total` bytes that `#pduLength` has accepted stands at offset.
     this.type = bytes[offset + 3]!;
     this.flags = bytes[offset + 4]!;
     this.seq = -1;
     this.channel = -1;
     let start = offset + HEADER_BYTES;
     if (this.flags !== 0) {
-      if (this.type !== TYPE_DATA || (this.flags !== FLAG_SEQ && this.flags !== FLAG_CHANNEL)) {
-        this.#fail("bad_flags");
-        return;
-      }
-      if (total < HEADER_BYTES + PREFIX_BYTES) {
-        this.#fail("bad_length");
-        return;
-      }
       const prefix = readU32(bytes, start);
       if (this.flags === FLAG_SEQ) this.seq = prefix;
       else this.channel = prefix;
@@ -210,6 +209,11 @@ export class PduDecoder {
     this.#carried = 0;
     return -1;
   }
+}
+
+/** At most one of the known flags, and only on DATA. */
+function flagsFit(type: number, flags: number): boolean {
+  return flags === 0 || (type === TYPE_DATA && (flags === FLAG_SEQ || flags === FLAG_CHANNEL));
 }
 
 function writeU32(into: Uint8Array, offset: number, value: number): void {
