@@ -15,9 +15,10 @@ export class HandshakeGate<Connection> {
     return this.#pending.size;
   }
 
-  /** A new connection. Returns those that must be closed to keep the limits; they have left already. */
+  /** A new connection (one that is known already starts again). Returns those that must be closed to keep the limits; they have left already. */
   enter(connection: Connection, address: string): Connection[] {
     const crowded: Connection[] = [];
+    this.leave(connection);
     if ((this.#byAddress.get(address) ?? 0) >= MAX_PENDING_PER_ADDRESS) this.#evict(crowded, address);
     if (this.#pending.size >= MAX_PENDING) this.#evict(crowded);
     this.#pending.set(connection, address);
