@@ -2,6 +2,7 @@ import { errorMessage, UtError } from "../core/error.ts";
 import { Pacer } from "../core/tunnel/pacer.ts";
 import { now } from "./clock.ts";
 import { clearReceiveErrors, setReceiveBuffer } from "./sockopt.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 
 /** The largest UDP payload over IPv4; the system throws EMSGSIZE above it. */
 export const MAX_DATAGRAM_BYTES = 65_507;
@@ -17,19 +18,27 @@ export interface UdpOptions {
   readonly connect?: { readonly host: string; readonly port: number };
   /** `datagram` is the receiver's to keep. */
   onDatagram(datagram: Uint8Array, port: number, address: string): void;
-  /** A datagram was dropped: the system refused it, or too many waited for the socket. */
-  onDrop(reason: "udp_error" | "udp_blocked" | "too_large", count: number): void;
+  /** Datagrams were dropped: the system refused them, too many waited for the socket, or it was closed. */
+  onDrop(reason: UdpDropReason, count: number): void;
   /** The system took so many datagrams with so many payload bytes. */
   onSent(count: number, bytes: number): void;
+  /** The network answered with an error, such as ECONNREFUSED where nobody listens. No datagram of ours was dropped. */
+  onError?(error: Error): void;
 }
+
+export type UdpDropReason = "udp_error" | "udp_blocked" | "too_large" | "closed";
 
 export interface UdpSocket extends Disposable {
   readonly host: string;
   readonly port: number;
+  /** Datagrams that were given to `send` and that the system has not taken yet. */
+  readonly waiting: number;
   /** Send all of `datagrams` to the connected address. They may be reused after this returns. */
   send(datagrams: readonly Uint8Array[]): void;
   /** Send all of `datagrams` to one address. They may be reused after this returns. */
   sendTo(datagrams: readonly Uint8Array[], port: number, address: string): void;
+  /** Resolves when nothing waits any more, or when `signal` fires. */
+  drained(signal: AbortSignal): Promise<void>;
 }
 
 /** How soon what waits is looked at again: the finest that a timer gives. */
@@ -48,25 +57,13 @@ export async function openUdp(options: UdpOptions): Promise<UdpSocket> {
   const batch: Message[] = [];
   let waiting: Message[] = [];
   let timer: Timer | undefined;
+  let emptied = Promise.withResolvers<void>();
   const pacer = new Pacer(now());
-  const connect = options.connect && { connect: { hostname: options.connect.host, port: options.connect.port } };
-  const socket = await Bun.udpSocket({
-    hostname: options.host,
-    port: options.port,
-    binaryType: "uint8array",
-    ...connect,
-    socket: {
-      data: (_socket: unknown, datagram: Uint8Array, port: number, address: string) =>
-        options.onDatagram(datagram, port, address),
-      drain: () => release(0),
-      // Without a handler an ICMP error would end the process; the send that it fails is retried.
-      error: () => {},
-    },
-  } as Parameters<typeof Bun.udpSocket>[0]).catch((cause: unknown) => {
-    throw new UtError("io.bind", `Cannot bind UDP ${options.host}:${options.port}: ${errorMessage(cause)}`, {
-      cause,
-      details: { host: options.host, port: options.port },
-    });
+  const socket = await bind(options, {
+    data: (_socket, datagram, port, address) => options.onDatagram(datagram, port, address),
+    drain: () => release(0),
+    // Without a handler an ICMP error would end the process; the send that it fails is retried.
+    error: (error) => options.onError?.(error),
   });
   const { fd, sendMany } = socket as unknown as { fd: number; sendMany(messages: Message[]): number };
   clearReceiveErrors(fd);
@@ -81,9 +78,10 @@ export async function openUdp(options: UdpOptions): Promise<UdpSocket> {
       let taken: number;
       try {
         taken = sendMany.call(socket, sent === 0 ? messages : messages.slice(sent * stride));
-      } catch {
+      } catch (error) {
         // The error belongs to an earlier datagram; this one is healthy. A second failure is its own.
-        if (retried) {
+        if (!retried) options.onError?.(error as Error);
+        else {
           options.onDrop("udp_error", 1);
           sent++;
         }
@@ -127,6 +125,7 @@ export async function openUdp(options: UdpOptions): Promise<UdpSocket> {
 
   function keep(messages: readonly Message[]): void {
     // Views into a receive buffer do not outlive the call that brought them.
+    if (waiting.length === 0) emptied = Promise.withResolvers();
     for (const message of messages) waiting.push(message instanceof Uint8Array ? message.slice() : message);
     const surplus = waiting.length / stride - WAITING_PACKETS;
     if (surplus <= 0) return;
@@ -140,6 +139,7 @@ export async function openUdp(options: UdpOptions): Promise<UdpSocket> {
     const sent = sendAll(waiting.slice(0, granted * stride));
     waiting = waiting.slice(sent * stride);
     if (waiting.length > 0) releaseLater();
+    else emptied.resolve();
   }
 
   function releaseLater(): void {
@@ -150,17 +150,20 @@ export async function openUdp(options: UdpOptions): Promise<UdpSocket> {
   }
 
   function add(datagram: Uint8Array): boolean {
-    if (datagram.length <= MAX_DATAGRAM_BYTES) {
+    if (datagram.length <= MAX_DATAGRAM_BYTES && !socket.closed) {
       batch.push(datagram);
       return true;
     }
-    options.onDrop("too_large", 1);
+    options.onDrop(socket.closed ? "closed" : "too_large", 1);
     return false;
   }
 
   return {
     host: options.host,
     port: socket.port,
+    get waiting() {
+      return waiting.length / stride;
+    },
     send(datagrams) {
       for (const datagram of datagrams) add(datagram);
       if (batch.length > 0) sendBatch();
@@ -169,9 +172,41 @@ export async function openUdp(options: UdpOptions): Promise<UdpSocket> {
       for (const datagram of datagrams) if (add(datagram)) batch.push(port, address);
       if (batch.length > 0) sendBatch();
     },
+    async drained(signal) {
+      if (waiting.length > 0) await unlessAborted(emptied.promise, signal);
+    },
     [Symbol.dispose]() {
       clearTimeout(timer);
       if (!socket.closed) socket.close();
+      if (waiting.length > 0) options.onDrop("closed", waiting.length / stride);
+      waiting = [];
+      emptied.resolve();
     },
   };
+}
+
+interface Handlers {
+  data(socket: unknown, datagram: Uint8Array, port: number, address: string): void;
+  drain(): void;
+  error(error: Error): void;
+}
+
+type BunSocket = Bun.udp.Socket<"uint8array"> | Bun.udp.ConnectedSocket<"uint8array">;
+
+async function bind({ host, port, connect }: UdpOptions, { data, drain, error }: Handlers): Promise<BunSocket> {
+  const common = { hostname: host, port, binaryType: "uint8array" } as const;
+  // Bun's types hand an `error` handler the socket; in truth the error is its only argument (FINDINGS).
+  const socket = { data, drain, error: (cause: unknown) => error(cause as Error) };
+  try {
+    // Within `try`: some errors are thrown, not rejected with.
+    return connect === undefined
+      ? await Bun.udpSocket({ ...common, socket })
+      : await Bun.udpSocket({ ...common, connect: { hostname: connect.host, port: connect.port }, socket });
+  } catch (cause) {
+    const towards = connect === undefined ? "" : ` towards ${connect.host}:${connect.port}`;
+    throw new UtError("io.bind", `Cannot bind UDP ${host}:${port}${towards}: ${errorMessage(cause)}`, {
+      cause,
+      details: { host, port },
+    });
+  }
 }
