@@ -9,6 +9,7 @@ WORKDIR /src
 COPY package.json bun.lock bunfig.toml ./
 RUN npm run setup
 COPY tsconfig.json ./
+COPY config ./config
 COPY scripts ./scripts
 COPY src ./src
 ARG TARGETARCH
@@ -20,8 +21,7 @@ RUN UT_COMMIT=$COMMIT node_modules/.bin/bun run scripts/build.ts --target linux-
 # glibc and nothing else: no shell, no package manager; user 65532 unless told otherwise.
 FROM gcr.io/distroless/base-debian12:nonroot
 COPY --from=build /out/ut /usr/local/bin/ut
-# Certificates and ut.yaml; keys must be readable for user 65532 (or run with --user).
-VOLUME ["/etc/ut"]
+# Mount certificates and ut.yaml on /etc/ut; keys must be readable for user 65532 (or run with --user).
 # Lanes of a server. The status address (5080) listens on 127.0.0.1 unless metrics.listen_addr says otherwise.
 EXPOSE 5443/tcp
 ENTRYPOINT ["/usr/local/bin/ut", "-config", "/etc/ut/ut.yaml"]
