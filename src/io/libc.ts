@@ -1,4 +1,4 @@
-import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
+import { dlopen, FFIType, ptr } from "bun:ffi";
 
 /**
  * The few calls of the C library that Bun does not offer, bound once and only if they can be: glibc, musl and macOS
@@ -34,12 +34,13 @@ export function setsockopt(fd: number, level: number, option: number, value: Uin
   return libc?.setsockopt(fd, level, option, ptr(value), value.length) ?? -1;
 }
 
-const lengthCell = new Uint32Array(1);
-const lengthPointer: Pointer = ptr(lengthCell);
+// Over a buffer of its own: a small typed array without one lives inside the JavaScript heap until the engine moves it
+// out (seen after some hundred calls), and a pointer taken before then goes on pointing at somebody else's memory.
+const lengthCell = new Uint32Array(new ArrayBuffer(4));
 
 /** Bytes written into `into`, or -1. */
 export function getsockopt(fd: number, level: number, option: number, into: Uint8Array): number {
   lengthCell[0] = into.length;
-  const result = libc?.getsockopt(fd, level, option, ptr(into), lengthPointer) ?? -1;
+  const result = libc?.getsockopt(fd, level, option, ptr(into), ptr(lengthCell)) ?? -1;
   return result === 0 ? (lengthCell[0] ?? 0) : -1;
 }
