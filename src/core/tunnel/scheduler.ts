@@ -26,16 +26,29 @@ export class Scheduler {
     if (lanes.length === 0) return undefined;
     const start = this.#pick === "hash" ? hashLane(datagram, fallbackKey, lanes.length) : this.#turn % lanes.length;
     let healthy = false;
+    let lastResort = -1;
     for (let step = 0; step < lanes.length; step++) {
       const index = (start + step) % lanes.length;
       const lane = lanes[index]!; // index < length
-      if (lane.stalled || lane.saidGoodbye) continue;
+      if (lane.saidGoodbye) continue;
+      if (lane.stalled) {
+        if (lastResort < 0 && lane.ready) lastResort = index;
+        continue;
+      }
       healthy = true;
       if (!lane.ready) continue;
       this.#turn = index + 1;
       return lane;
     }
-    return healthy ? undefined : lanes.find((lane) => lane.ready);
+    if (healthy || lastResort < 0) return undefined;
+    this.#turn = lastResort + 1;
+    return lanes[lastResort];
+  }
+
+  /** Whether `next` may ride in the batch of `first`: by hash only if both belong on the same lane. */
+  together(lanes: readonly Lane[], first: Uint8Array, next: Uint8Array, fallbackKey: number): boolean {
+    if (this.#pick !== "hash") return true;
+    return hashLane(first, fallbackKey, lanes.length) === hashLane(next, fallbackKey, lanes.length);
   }
 }
 

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { decodeControl, encodeControl, MAX_CTRL_BYTES } from "../../../../src/core/wire/control.ts";
+import {
+  type ControlMessage,
+  decodeControl,
+  encodeControl,
+  MAX_CTRL_BYTES,
+} from "../../../../src/core/wire/control.ts";
 import { hex, utf8 } from "../../../bytes.ts";
 
 const SESSION = "6a0c2b1e-3f4d-4a5b-8c6d-7e8f90a1b2c3";
@@ -9,15 +14,15 @@ function decode(value: unknown) {
 }
 
 const INVALID = { ok: false, kind: "invalid" } as const;
-const HELLO = {
+const HELLO: ControlMessage = {
   type: "hello",
   kind: "lane",
   session_id: SESSION,
   lane_id: 3,
   node: "ut/0.1.0",
   caps: ["seq"],
-} as const;
-const ACK = { type: "hello_ack", session_id: SESSION, epoch: 7, caps: ["seq"] } as const;
+};
+const ACK: ControlMessage = { type: "hello_ack", session_id: SESSION, epoch: 7, caps: ["seq"] };
 
 describe("messages", () => {
   test("hello on the wire", () => {
