@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Config } from "../config/schema.ts";
 import { UtError } from "../core/error.ts";
+import { type Instant, NEVER } from "../core/time.ts";
 import { TunnelCounters } from "../core/tunnel/counters.ts";
 import { Lane } from "../core/tunnel/lane.ts";
 import { LanePool } from "../core/tunnel/lane-pool.ts";
@@ -41,6 +42,7 @@ class Client implements Role {
   #udp: UdpSocket | undefined;
   #peer: { port: number; address: string } | undefined;
   #poolTimer: Timer | undefined;
+  #poolTimerAt: Instant = NEVER;
   #lastError: UtError | undefined;
   #stopping = false;
 
@@ -155,12 +157,20 @@ class Client implements Role {
       }
     }
     this.#counters.laneReconnects = this.#pool.redials;
-    clearTimeout(this.#poolTimer);
+    this.#armPoolTimer();
+  }
+
+  /** Left alone when nothing changed: a timer that every datagram pushes back would never fire under traffic. */
+  #armPoolTimer(): void {
     const next = this.#pool.nextTimeout();
-    if (Number.isFinite(next)) this.#poolTimer = setTimeout(() => this.#poolTimeout(), Math.max(1, next - now()));
+    if (next === this.#poolTimerAt) return;
+    clearTimeout(this.#poolTimer);
+    this.#poolTimerAt = next;
+    if (Number.isFinite(next)) this.#poolTimer = setTimeout(() => this.#poolTimeout(), Math.max(0, next - now()));
   }
 
   #poolTimeout(): void {
+    this.#poolTimerAt = NEVER;
     this.#pool.handleTimeout(now());
     this.#runPool();
   }

@@ -11,7 +11,8 @@ export function sessionSettings(config: Config): Omit<SessionOptions, "clientCn"
   return {
     queue: queueLimits(config),
     pick: config.tcp.pick,
-    batchBytes: BATCH_BYTES,
+    batchBytes: Number(process.env.UT_BATCH ?? BATCH_BYTES),
+    minBatchBytes: Number(process.env.UT_MINBATCH ?? 4096),
     reorderMs: config.tcp.reorder_ms,
     writeStallMs: config.tcp.user_timeout_ms,
   };

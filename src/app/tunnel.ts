@@ -229,7 +229,9 @@ export class Tunnel {
   }
 
   #pump(): void {
+    if (this.session.queuedPackets === 0) return;
     this.#tuner.active();
+    this.#tuner.refreshWindows();
     for (let lane = this.session.nextBatch(now()); lane !== undefined; lane = this.session.nextBatch(now()))
       this.flush(lane);
   }

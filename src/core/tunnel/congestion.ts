@@ -13,12 +13,17 @@ export interface LaneSample {
 /** A round trip this much above the shortest one seen means that a queue stands in front of the bottleneck. */
 const QUEUED_FACTOR = 1.25;
 const QUEUED_MARGIN_MS = 4;
+/** So few losses without a queue are enough to leave CUBIC, which has paid for each with a third of a window. */
+const RANDOM_LOSSES = 2;
 /** Enough segments for a loss rate of a tenth of a percent to mean something. */
 const WINDOW_SEGMENTS = 2_000;
 /** Loss without a queue, in retransmissions per segment: from here on it is the path and not us. */
 const RANDOM_LOSS = 0.001;
 /** Loss with a queue: from here on BBR is pushing other traffic, and its own other lanes, out of the buffer. */
 const SELF_INFLICTED_LOSS = 0.01;
+/** BBR saw no loss to speak of for so many segments: the path has become clean, or never was anything else. */
+const CLEAN_SEGMENTS = 20_000;
+const CLEAN_LOSS = 0.0001;
 /** How long CUBIC is not tried again after the path turned out to lose at random; doubles each time. */
 const RETRY_MIN_MS = 60_000;
 const RETRY_MAX_MS = 900_000;
@@ -26,21 +31,23 @@ const RETRY_MAX_MS = 900_000;
 /**
  * Which congestion control the lanes of one session should use, for `tcp.congestion: auto`.
  *
- * BBR is what survives random loss: five CUBIC lanes collapse at 0.5 %. CUBIC shares a clean, saturated link more
- * evenly: five BBR lanes each overestimate their part and fill the bottleneck's buffer until it drops. The two cases
- * can be told apart by WHEN segments are lost: with the round trip at its shortest (the path loses at random) or with
- * it grown (a queue overflowed). Measured in docs/performance.md.
+ * BBR is what survives random loss: five CUBIC lanes collapse at 0.5 %. CUBIC is better on a clean path: five BBR lanes
+ * each pace a burst at the little that one lane was seen to carry, which TCP inside the tunnel reads as a full link,
+ * and under load each overestimates its part and fills the bottleneck's buffer until it drops. The two cases can be
+ * told apart by WHEN segments are lost: with the round trip at its shortest (the path loses at random) or with it
+ * grown (a queue overflowed). Measured in docs/performance.md.
  *
- * Starts with BBR, because a wrong CUBIC costs nearly everything and a wrong BBR some delay.
+ * Starts with CUBIC: two losses tell that it was wrong, while a wrong BBR shows only under load.
  */
 export class CongestionChooser {
-  choice: CongestionControl = "bbr";
+  choice: CongestionControl = "cubic";
   /** Moves from one to the other. */
   switches = 0;
   readonly #last = new Map<number, LaneSample>();
   #segments = 0;
   #lostQueued = 0;
   #lostUnqueued = 0;
+  #cleanSegments = 0;
   #cubicNotBefore: Instant = Number.NEGATIVE_INFINITY;
   #retryMs = RETRY_MIN_MS;
 
@@ -64,8 +71,7 @@ export class CongestionChooser {
   }
 
   #judgeCubic(now: Instant): boolean {
-    // Three losses without a queue are enough: CUBIC has paid for each of them with a third of its window.
-    if (this.#lostUnqueued >= 3 && this.#lostUnqueued >= RANDOM_LOSS * this.#segments) {
+    if (this.#lostUnqueued >= RANDOM_LOSSES && this.#lostUnqueued >= RANDOM_LOSS * this.#segments) {
       this.#cubicNotBefore = now + this.#retryMs;
       this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
       return this.#switchTo("bbr");
@@ -76,16 +82,23 @@ export class CongestionChooser {
 
   #judgeBbr(now: Instant): boolean {
     if (this.#segments < WINDOW_SEGMENTS) return false;
+    this.#cleanSegments = this.#lost < CLEAN_LOSS * this.#segments ? this.#cleanSegments + this.#segments : 0;
     const selfInflicted =
       this.#lostQueued >= SELF_INFLICTED_LOSS * this.#segments && this.#lostUnqueued < RANDOM_LOSS * this.#segments;
-    if (selfInflicted && now >= this.#cubicNotBefore) return this.#switchTo("cubic");
+    const clean = this.#cleanSegments >= CLEAN_SEGMENTS;
+    if ((selfInflicted || clean) && now >= this.#cubicNotBefore) return this.#switchTo("cubic");
     this.#endWindow();
     return false;
+  }
+
+  get #lost(): number {
+    return this.#lostQueued + this.#lostUnqueued;
   }
 
   #switchTo(choice: CongestionControl): true {
     this.choice = choice;
     this.switches++;
+    this.#cleanSegments = 0;
     this.#clear();
     return true;
   }

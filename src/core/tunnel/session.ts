@@ -22,6 +22,8 @@ export interface SessionOptions {
   readonly pick: Pick;
   /** Bytes that one lane takes from the queue at a time: one TLS record, one system call. */
   readonly batchBytes: number;
+  /** Bytes that it takes even when its congestion window is full, so that an acknowledgement finds something to send. */
+  readonly minBatchBytes: number;
   /** 0 = deliver in the order of arrival. */
   readonly reorderMs: number;
   /** A lane whose socket takes nothing for so long is dead (where the kernel does not notice by itself). */
@@ -97,13 +99,14 @@ export class Session {
     if (first === undefined) return undefined;
     const lane = this.#scheduler.pick(this.lanes, first, this.sourcePort);
     if (lane === undefined) return undefined;
-    while (this.#orphans.length > 0 && lane.pendingBytes < this.#options.batchBytes) this.#takeOrphan(lane);
+    const budget = this.#budget(lane);
+    while (this.#orphans.length > 0 && lane.pendingBytes < budget) this.#takeOrphan(lane);
     for (;;) {
       this.queue.thin(now);
       const datagram = this.queue.peek(now);
       if (datagram === undefined) break;
       const size = HEADER_BYTES + PREFIX_BYTES + datagram.length;
-      if (lane.pendingBytes > 0 && lane.pendingBytes + size > this.#options.batchBytes) break;
+      if (lane.pendingBytes > 0 && lane.pendingBytes + size > budget) break;
       this.counters.queueDelay.observe(this.queue.shift(now));
       this.#outbound.outPackets++;
       this.#outbound.outBytes += datagram.length;
@@ -218,6 +221,12 @@ export class Session {
     if (now - this.#lanelessSince <= STALE_MS) return;
     this.#outbound.drops.stale += this.#orphans.length;
     this.#orphans = [];
+  }
+
+  /** What a lane takes at a time: no more than its window lets out, else the rest waits in there while others idle. */
+  #budget(lane: Lane): number {
+    const { batchBytes, minBatchBytes } = this.#options;
+    return Math.max(minBatchBytes, Math.min(batchBytes, lane.window));
   }
 
   #takeSeq(): number {
