@@ -138,6 +138,7 @@ export class Lane {
   }
 
   next(now: Instant): LaneEvent {
+    if (this.error !== undefined) return "error";
     for (;;) {
       const found = this.decoder.next();
       if (found === "error") return this.#fail(this.decoder.error ?? "bad_magic");
@@ -159,10 +160,10 @@ export class Lane {
   }
 
   nextTimeout(): Instant {
-    return this.#partialSince + PARTIAL_PDU_MS;
+    return this.error === undefined ? this.#partialSince + PARTIAL_PDU_MS : NEVER;
   }
 
-  /** A PDU that never ends is an error of its sender. */
+  /** A PDU that never ends is an error of its sender, told once: the lane is on its way out from then on. */
   handleTimeout(now: Instant): LaneEvent | undefined {
     return this.nextTimeout() <= now ? this.#fail("slow_pdu") : undefined;
   }
