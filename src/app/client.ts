@@ -12,7 +12,7 @@ import type { FrameErrorKind } from "../core/wire/pdu.ts";
 import { now } from "../io/clock.ts";
 import type { LaneHandlers, LaneTransport } from "../io/lane-transport.ts";
 import { debounced, type Log } from "../io/log.ts";
-import { dialTlsLane, HANDSHAKE_TIMEOUT_MS } from "../io/tls-lane.ts";
+import { dialTlsLane } from "../io/tls-dial.ts";
 import { openUdp, type UdpSocket } from "../io/udp.ts";
 import type { NodeIdentity, Role, RoleContext } from "./role.ts";
 import { laneTuning, sessionSettings } from "./settings.ts";
@@ -198,7 +198,6 @@ class Client implements Role {
         port: server.port,
         serverName: this.#config.tls.server_name ?? server.host,
         identity: this.#identity,
-        handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
       },
       handlers,
       this.#stop.signal,

@@ -35,44 +35,67 @@ export function interleave(addresses: readonly ResolvedAddress[]): ResolvedAddre
   return order;
 }
 
+/** One try. It must end when `abandoned` fires; how, nobody listens to any more. */
+export type Attempt<T> = (address: ResolvedAddress, abandoned: AbortSignal) => Promise<T>;
+
 /**
- * Try `addresses` in their order, each `ATTEMPT_DELAY_MS` after the one before or at once when that one failed; the
- * first to succeed wins and the signal given to the others is aborted. Rejects with the last error when all failed.
+ * Try `addresses` in their order, each `delayMs` after the one before or at once when that one failed; the first to
+ * succeed wins and all others are abandoned. Rejects with the last error when all have failed, and with the signal's
+ * reason, everything abandoned, when `signal` fires first.
  */
 export function race<T>(
   addresses: readonly ResolvedAddress[],
-  attempt: (address: ResolvedAddress, abandoned: AbortSignal) => Promise<T>,
-  delayMs = ATTEMPT_DELAY_MS,
+  attempt: Attempt<T>,
+  options: { readonly signal?: AbortSignal; readonly delayMs?: number } = {},
 ): Promise<T> {
-  const controllers = addresses.map(() => new AbortController());
-  return new Promise<T>((resolve, reject) => {
-    let started = 0;
-    let failed = 0;
-    let timer: Timer | undefined;
-    const startNext = () => {
-      clearTimeout(timer);
-      const index = started++;
-      const address = addresses[index];
-      const controller = controllers[index];
-      if (address === undefined || controller === undefined) return;
-      timer = setTimeout(startNext, delayMs);
-      attempt(address, controller.signal).then(
-        (value) => {
-          clearTimeout(timer);
-          for (const other of controllers) if (other !== controller) other.abort();
-          started = addresses.length;
-          resolve(value);
-        },
-        (error: unknown) => {
-          failed++;
-          if (failed === addresses.length) {
-            clearTimeout(timer);
-            reject(error);
-          } else if (started < addresses.length) startNext();
-        },
-      );
-    };
-    if (addresses.length === 0) reject(new UtError("io.resolve", "Cannot connect: the name has no address"));
-    else startNext();
-  });
+  const { signal, delayMs = ATTEMPT_DELAY_MS } = options;
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const running = new Set<AbortController>();
+  const untried = [...addresses];
+  let timer: Timer | undefined;
+
+  /** Nobody tries any more but the winner, if there is one. */
+  function settle(winner?: AbortController): void {
+    clearTimeout(timer);
+    untried.length = 0;
+    signal?.removeEventListener("abort", stop);
+    for (const other of running) if (other !== winner) other.abort();
+    running.clear();
+  }
+
+  function stop(): void {
+    settle();
+    reject(signal?.reason);
+  }
+
+  function tryNext(): void {
+    clearTimeout(timer);
+    const address = untried.shift();
+    if (address === undefined) return;
+    const controller = new AbortController();
+    running.add(controller);
+    if (untried.length > 0) timer = setTimeout(tryNext, delayMs);
+    attempt(address, controller.signal).then(
+      (value) => {
+        settle(controller);
+        resolve(value);
+      },
+      (error: unknown) => {
+        running.delete(controller);
+        if (untried.length > 0) tryNext();
+        else if (running.size === 0) {
+          settle();
+          reject(error);
+        }
+      },
+    );
+  }
+
+  if (signal?.aborted) stop();
+  else if (addresses.length === 0) reject(new UtError("io.resolve", "Cannot connect: the name has no address"));
+  else {
+    signal?.addEventListener("abort", stop, { once: true });
+    tryNext();
+  }
+  return promise;
 }

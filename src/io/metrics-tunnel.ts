@@ -2,7 +2,7 @@ import { DELAY_BUCKETS_MS, type Direction, DROP_REASONS, type TunnelCounters } f
 import type { LaneStatus, NodeStatus, SessionStatus } from "../core/tunnel/status.ts";
 import type { FrameErrorKind } from "../core/wire/pdu.ts";
 import type { Family, Sample } from "./computed-metric.ts";
-import type { HandshakeFailure } from "./tls-lane.ts";
+import type { HandshakeFailure } from "./tls-verdict.ts";
 
 export interface TunnelFamiliesOptions {
   /** Every role of this process, asked once per family. */

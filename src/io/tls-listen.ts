@@ -1,0 +1,119 @@
+import type { SocketHandler, TCPSocketListener } from "bun";
+import { errorMessage, UtError } from "../core/error.ts";
+import { HandshakeGate } from "../core/tunnel/handshake-gate.ts";
+import type { LaneHandlers, LaneTransport } from "./lane-transport.ts";
+import { HANDSHAKE_TIMEOUT_MS, type LaneSocket, peerName, type TlsIdentity, TlsLane } from "./tls-lane.ts";
+import { type HandshakeFailure, judgePeer } from "./tls-verdict.ts";
+
+export interface ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly identity: TlsIdentity;
+  /** CNs whose certificates are valid but not wanted. */
+  readonly denyCn: readonly string[];
+}
+
+export interface ListenHandlers {
+  /** An authenticated connection. Its handlers' `opened` is not called. */
+  accept(transport: LaneTransport, handshakeMs: number): Omit<LaneHandlers, "opened">;
+  /** A connection that did not become a lane, and why. */
+  refused(reason: HandshakeFailure, remote: string, detail: string): void;
+}
+
+export interface LaneListener extends Disposable {
+  readonly host: string;
+  readonly port: number;
+  /** Connections that have not shown a certificate yet. */
+  readonly pending: number;
+  /** Stop accepting; open lanes live on. */
+  stop(): void;
+}
+
+/**
+ * Listen for mutual-TLS lanes. A connection reaches `accept` only with a valid certificate of our CA and one proper
+ * CN; before that it counts against the limits of `HandshakeGate`. Throws `io.bind`.
+ */
+export function listenTlsLanes(options: ListenOptions, handlers: ListenHandlers): LaneListener {
+  const { host, port, identity } = options;
+  const gate = new HandshakeGate<TlsLane>();
+  let listener: TCPSocketListener<TlsLane>;
+  try {
+    listener = Bun.listen<TlsLane>({
+      hostname: host,
+      port,
+      data: new TlsLane(),
+      tls: { ca: identity.ca, cert: identity.cert, key: identity.key, requestCert: true, rejectUnauthorized: true },
+      socket: socketHandlers(gate, options, handlers),
+    });
+  } catch (cause) {
+    throw new UtError(
+      "io.bind",
+      `Cannot listen on TCP ${host}:${port}: ${errorMessage(cause)}; set tcp.listen_addr to a free address`,
+      { cause, details: { host, port } },
+    );
+  }
+  return {
+    host,
+    port: listener.port,
+    get pending() {
+      return gate.size;
+    },
+    stop: () => listener.stop(false),
+    [Symbol.dispose]: () => listener.stop(true),
+  };
+}
+
+function socketHandlers(
+  gate: HandshakeGate<TlsLane>,
+  options: ListenOptions,
+  handlers: ListenHandlers,
+): SocketHandler<TlsLane> {
+  /** Only what is still pending is refused: an eviction, say, has told its reason already. */
+  const refuse = (lane: TlsLane, reason: HandshakeFailure, detail: string) => {
+    if (gate.leave(lane)) handlers.refused(reason, lane.remote, detail);
+    lane.terminate();
+  };
+  return {
+    // Bun's types let a listener have Buffers only; plain arrays are cheaper and all that is needed.
+    binaryType: "uint8array" as "buffer",
+    open(socket) {
+      const lane = new TlsLane();
+      socket.data = lane;
+      lane.connected(socket, HANDSHAKE_TIMEOUT_MS, () => refuse(lane, "timeout", "no TLS handshake within 10 s"));
+      for (const crowded of gate.enter(lane, socket.remoteAddress)) {
+        handlers.refused("crowded_out", crowded.remote, "too many connections without a handshake");
+        crowded.terminate();
+      }
+    },
+    handshake(socket, success, error) {
+      const lane = socket.data;
+      const failure = judgePeer(socket, success, error, options.denyCn);
+      if (failure !== undefined) {
+        refuse(lane, failure.reason, failure.detail);
+        return;
+      }
+      accept(gate, socket, handlers);
+    },
+    data: (socket, chunk) => socket.data.received(chunk),
+    drain: (socket) => socket.data.drained(),
+    error: (socket, error) => socket.data.fail(lost(error)),
+    close(socket, error) {
+      const lane = socket.data;
+      refuse(lane, "closed", "the connection ended before its TLS handshake");
+      lane.gone(error ? lost(error) : undefined);
+    },
+  };
+}
+
+function accept(gate: HandshakeGate<TlsLane>, socket: LaneSocket, handlers: ListenHandlers): void {
+  const lane = socket.data;
+  // It may have been crowded out while its handshake was under way.
+  if (!gate.leave(lane)) return;
+  socket.setNoDelay(true);
+  lane.ready(socket, peerName(socket));
+  lane.adopt({ opened: () => {}, ...handlers.accept(lane, lane.ageMs) });
+}
+
+function lost(error: Error): UtError {
+  return new UtError("lane.closed", `Connection lost: ${errorMessage(error)}`, { cause: error });
+}
