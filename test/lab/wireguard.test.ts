@@ -53,7 +53,8 @@ describeLab("WireGuard through ut", () => {
   }, 180_000);
 
   afterAll(async () => {
-    await lab[Symbol.asyncDispose]();
+    // Not there when beforeAll has failed: then that is the error to show.
+    await (lab as Lab | undefined)?.[Symbol.asyncDispose]();
   }, 20_000);
 
   test("the first packet brings the handshake through, and echo works", async () => {
