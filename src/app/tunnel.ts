@@ -1,5 +1,5 @@
 import type { UtError } from "../core/error.ts";
-import { NEVER } from "../core/time.ts";
+import { type Instant, NEVER } from "../core/time.ts";
 import type { Lane } from "../core/tunnel/lane.ts";
 import type { Session } from "../core/tunnel/session.ts";
 import type { SessionStatus } from "../core/tunnel/status.ts";
@@ -8,7 +8,12 @@ import type { FrameErrorKind } from "../core/wire/pdu.ts";
 import { now } from "../io/clock.ts";
 import type { LaneTransport } from "../io/lane-transport.ts";
 import type { Log } from "../io/log.ts";
-import { LaneTuner, type LaneTuning, laneStatus } from "./lane-tuner.ts";
+import { unlessAborted } from "../io/unless-aborted.ts";
+import { LaneTuner, type LaneTuning } from "./lane-tuner.ts";
+import { sessionStatus } from "./session-status.ts";
+
+/** A GOODBYE that is not answered within this ends the lane all the same. */
+const GOODBYE_MS = 5_000;
 
 export interface TunnelHooks {
   /** Datagrams for the local UDP side. They are sent before this returns, or copied. */
@@ -35,7 +40,12 @@ export class Tunnel {
   #pumpDue = false;
   #timer: Timer | undefined;
   #timerAt = NEVER;
+  #goodbyeTimer: Timer | undefined;
+  /** When each lane heard a GOODBYE that it has not answered yet. */
+  readonly #unanswered = new Map<Lane, Instant>();
   #draining = false;
+  /** Replaced each time that something which `drain` waits for may have happened. */
+  #progress = Promise.withResolvers<void>();
 
   constructor(session: Session, tuning: LaneTuning, hooks: TunnelHooks, log: Log) {
     this.session = session;
@@ -94,10 +104,14 @@ export class Tunnel {
   closed(lane: Lane, error: UtError | undefined): void {
     if (!this.#transports.delete(lane)) return;
     this.#tuner.removed(lane);
+    this.#unanswered.delete(lane);
     this.session.detach(now(), lane, this.#out);
+    // With no lane left nothing can fill the gap that these wait for.
+    if (this.session.lanes.length === 0) this.session.resequencer?.handleTimeout(NEVER, this.#out);
     this.#deliver();
     this.#hooks.laneClosed(lane, error);
     this.#pumpSoon();
+    this.#progressed();
   }
 
   /** Hostile or broken bytes came over `lane`: tell the peer, end the lane, nothing else. */
@@ -106,11 +120,18 @@ export class Tunnel {
     this.session.counters.frameError(kind);
     const transport = this.#transports.get(lane);
     this.#log.warn("frame_err", { kind, lane_id: lane.id, remote: transport?.remote });
-    if (!lane.saidGoodbye) lane.putControl({ type: "err", kind, message: "" });
+    const mayTell = lane.pendingBytes === 0 && !lane.saidGoodbye;
+    // What its socket has not taken goes to the other lanes now, so none of it may go out here.
+    this.session.detach(now(), lane, this.#out);
+    this.#pumpSoon();
+    if (!mayTell || transport === undefined) {
+      transport?.terminate();
+      return;
+    }
+    lane.putControl({ type: "err", kind, message: "" });
     lane.saidGoodbye = true;
-    this.flush(lane);
-    if (lane.pendingBytes === 0) transport?.end();
-    else transport?.terminate();
+    lane.wrote(now(), transport.write(lane.outbox, lane.start, lane.end));
+    transport.end();
   }
 
   /** Give a lane up now. */
@@ -130,58 +151,58 @@ export class Tunnel {
         return;
       }
     }
-    if (lane.finished) transport.end();
+    // A peer that never greeted knows no GOODBYE and will not answer: it reads to the end and closes.
+    const unheard = lane.saidGoodbye && this.session.caps === undefined;
+    if (lane.finished || unheard) transport.end();
   }
 
-  /** Say GOODBYE on every lane, behind what waits. The lanes end when the peer has answered. */
+  /** Say GOODBYE on every lane, behind what waits. The lanes end when the peer has answered, or has not for too long. */
   goodbye(reason: string): void {
     this.#pump();
-    for (const lane of this.session.lanes) {
-      lane.sayGoodbye(reason);
-      this.flush(lane);
-    }
+    for (const lane of [...this.session.lanes]) this.#sayGoodbye(lane, reason);
+    clearTimeout(this.#goodbyeTimer);
+    this.#goodbyeTimer = setTimeout(() => {
+      for (const [lane, transport] of [...this.#transports]) if (lane.saidGoodbye) transport.end();
+    }, GOODBYE_MS);
   }
 
-  /** Take nothing more in, send what waits, say GOODBYE. Resolves when all lanes are gone or `signal` fires. */
-  async drain(reason: string, signal: AbortSignal): Promise<void> {
+  /**
+   * Take nothing more in, send what waits, say GOODBYE. `awaited` tells whether a lane may still come for what waits.
+   * Resolves when all lanes are gone or `signal` fires.
+   */
+  async drain(reason: string, signal: AbortSignal, awaited: () => boolean = () => false): Promise<void> {
     this.#draining = true;
-    while (this.session.queuedPackets > 0 && this.session.lanes.length > 0 && !signal.aborted) {
-      this.#pump();
-      await nextTurn();
-    }
+    this.#pump();
+    const undelivered = () => this.session.queuedPackets > 0 && (this.session.lanes.length > 0 || awaited());
+    while (undelivered() && !signal.aborted) await unlessAborted(this.#progress.promise, signal);
     this.goodbye(reason);
-    while (this.#transports.size > 0 && !signal.aborted) await nextTurn();
+    while (this.#transports.size > 0 && !signal.aborted) await unlessAborted(this.#progress.promise, signal);
   }
 
+  /** End at once. Everything that still waits is delivered to the local side or counted as dropped. */
   dispose(): void {
+    this.#draining = true;
+    for (const [lane, transport] of [...this.#transports]) {
+      transport.terminate();
+      this.closed(lane, undefined);
+    }
+    this.session.close(this.#out);
+    this.#deliver();
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    clearTimeout(this.#goodbyeTimer);
     this.#timerAt = NEVER;
     this.#tuner.dispose();
-    for (const transport of [...this.#transports.values()]) transport.terminate();
+  }
+
+  /** What `drain` waits for may have happened: it should look again. */
+  #progressed(): void {
+    if (!this.#draining) return;
+    this.#progress.resolve();
+    this.#progress = Promise.withResolvers();
   }
 
   status(udp: string): SessionStatus {
-    const { session } = this;
-    const time = now();
-    return {
-      clientCn: session.clientCn,
-      sessionId: session.sessionId,
-      udp,
-      caps: session.caps ?? [],
-      congestion: this.#tuner.congestion,
-      queue: {
-        packets: session.queuedPackets,
-        bytes: session.queue.bytes,
-        oldestMs: session.queue.oldestMs(time),
-      },
-      held: {
-        packets: session.resequencer?.heldPackets ?? 0,
-        bytes: session.resequencer?.heldBytes ?? 0,
-      },
-      idleMs: time - session.lastDataAt,
-      lanes: session.lanes.map((lane) => laneStatus(lane, this.#transports.get(lane))),
-    };
+    return sessionStatus(this.session, { udp, congestion: this.#tuner.congestion, transports: this.#transports });
   }
 
   #control(lane: Lane): FrameErrorKind | undefined {
@@ -206,10 +227,25 @@ export class Tunnel {
   #goodbyeHeard(lane: Lane, reason: string): void {
     this.#log.debug("lane_goodbye", { lane_id: lane.id, reason });
     lane.heardGoodbye = true;
+    if (!lane.saidGoodbye) this.#unanswered.set(lane, now());
     this.#pump();
-    lane.sayGoodbye("answer");
     this.flush(lane);
-    if (lane.finished) this.#transports.get(lane)?.end();
+  }
+
+  /** Answer each GOODBYE as soon as nothing waits any more of what had come in before it was heard. */
+  #answerGoodbyes(): void {
+    const { queue, queuedPackets } = this.session;
+    const time = now();
+    for (const [lane, heardAt] of this.#unanswered) {
+      if (queuedPackets > 0 && (queuedPackets > queue.packets || queue.oldestMs(time) > time - heardAt)) continue;
+      this.#unanswered.delete(lane);
+      this.#sayGoodbye(lane, "answer");
+    }
+  }
+
+  #sayGoodbye(lane: Lane, reason: string): void {
+    lane.sayGoodbye(reason);
+    this.flush(lane);
   }
 
   #deliver(): void {
@@ -229,11 +265,14 @@ export class Tunnel {
   }
 
   #pump(): void {
-    if (this.session.queuedPackets === 0) return;
-    this.#tuner.active();
-    this.#tuner.refreshWindows();
-    for (let lane = this.session.nextBatch(now()); lane !== undefined; lane = this.session.nextBatch(now()))
-      this.flush(lane);
+    if (this.session.queuedPackets > 0) {
+      this.#tuner.active();
+      this.#tuner.refreshWindows();
+      for (let lane = this.session.nextBatch(now()); lane !== undefined; lane = this.session.nextBatch(now()))
+        this.flush(lane);
+    }
+    if (this.#unanswered.size > 0) this.#answerGoodbyes();
+    this.#progressed();
   }
 
   #armTimer(): void {
@@ -256,8 +295,4 @@ export class Tunnel {
     this.#deliver();
     this.#armTimer();
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 1));
 }
