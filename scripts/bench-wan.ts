@@ -29,7 +29,8 @@ the link
   --seed N             which packets are lost; repeat i uses N + i     (1)
 
 the tunnel
-  --ends PAIRS         tcp.congestion of CLIENT/SERVER, \`-\`: default   (-/-,cubic/-,cubic/cubic)
+  --ends PAIRS         tcp.congestion of CLIENT/SERVER; \`default\` sets nothing
+                       (default/default,cubic/default,cubic/cubic)
   --set KEY=VALUE      a config key of both ends, such as tcp.lanes=3; may be repeated
   --set-client, --set-server KEY=VALUE
   --vary KEY=V,V,…     one row for each value; may be repeated: every combination
@@ -56,7 +57,7 @@ const { values: flags } = parseArgs({
     queue: { type: "string" },
     loss: { type: "string" },
     seed: { type: "string", default: "1" },
-    ends: { type: "string", default: "-/-,cubic/-,cubic/cubic" },
+    ends: { type: "string", default: "default/default,cubic/default,cubic/cubic" },
     set: { type: "string", multiple: true, default: [] },
     "set-client": { type: "string", multiple: true, default: [] },
     "set-server": { type: "string", multiple: true, default: [] },

@@ -12,7 +12,7 @@ export interface UtVariant {
 }
 
 export interface VariantFlags {
-  /** `CLIENT/SERVER` pairs of tcp.congestion; an end written `-` keeps the default. */
+  /** `CLIENT/SERVER` pairs of tcp.congestion; an end written `default` keeps its own. */
   ends: readonly string[];
   /** `key.path=value`, for both ends or one. */
   set: readonly string[];
@@ -46,7 +46,7 @@ export function chooseVariants(flags: VariantFlags, straight: boolean): Variant[
 function endsOf(pair: string): [UtConfig, UtConfig] {
   const [client, server] = pair.split("/");
   if (!client || !server) throw new Error(`Cannot use --ends ${pair}: expected CLIENT/SERVER, such as cubic/bbr`);
-  const end = (value: string): UtConfig => (value === "-" ? {} : { tcp: { congestion: value } });
+  const end = (value: string): UtConfig => (value === "default" ? {} : { tcp: { congestion: value } });
   return [end(client), end(server)];
 }
 

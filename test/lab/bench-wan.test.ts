@@ -6,12 +6,12 @@ import { overlay, sumMetric } from "./ut-tunnel.ts";
 import { DEFAULT_WAN } from "./wan-link.ts";
 
 describe("variants", () => {
-  const none = { ends: ["-/-"], set: [], setClient: [], setServer: [], vary: [] };
+  const none = { ends: ["default/default"], set: [], setClient: [], setServer: [], vary: [] };
 
-  test("straight UDP stands first, and `-` keeps the default", () => {
+  test("straight UDP stands first, and `default` sets nothing", () => {
     expect(chooseVariants(none, true)).toEqual([
       { name: "straight UDP", tunnel: "straight" },
-      { name: "ut -/-", tunnel: "ut", client: {}, server: {} },
+      { name: "ut default/default", tunnel: "ut", client: {}, server: {} },
     ]);
   });
 
