@@ -77,3 +77,10 @@ export function integerFlag(flags: ParsedFlags, name: string, range: { min: numb
     );
   return value;
 }
+
+/** For commands that are told everything by flags. Throws `usage.bad-value`. */
+export function refusePositionals(command: string, flags: ParsedFlags): void {
+  if (flags.positionals.length === 0) return;
+  const words = flags.positionals.map((word) => `"${word}"`).join(" ");
+  throw new UtError("usage.bad-value", `Cannot run ${command}: expected only flags, got ${words}`);
+}
