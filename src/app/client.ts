@@ -11,7 +11,7 @@ import { type ControlMessage, SUPPORTED_CAPS } from "../core/wire/control.ts";
 import type { FrameErrorKind } from "../core/wire/pdu.ts";
 import { now } from "../io/clock.ts";
 import type { LaneHandlers, LaneTransport } from "../io/lane-transport.ts";
-import { debounced, type Log } from "../io/log.ts";
+import { type DebouncedLog, debounced, type Log } from "../io/log.ts";
 import { dialTlsLane } from "../io/tls-dial.ts";
 import { openUdp, type UdpSocket } from "../io/udp.ts";
 import type { NodeIdentity, Role, RoleContext } from "./role.ts";
@@ -33,6 +33,7 @@ class Client implements Role {
   readonly #identity: NodeIdentity;
   readonly #context: RoleContext;
   readonly #log: Log;
+  readonly #noisy: DebouncedLog;
   readonly #counters = new TunnelCounters();
   readonly #session: Session;
   readonly #tunnel: Tunnel;
@@ -57,12 +58,13 @@ class Client implements Role {
       this.#counters,
       now(),
     );
+    this.#noisy = debounced(this.#log, 5_000, now);
     const hooks = {
       deliver: (datagrams: readonly Uint8Array[]) => this.#deliver(datagrams),
       control: (lane: Lane, message: ControlMessage) => this.#greeted(lane, message),
       laneClosed: (lane: Lane, error: UtError | undefined) => this.#laneClosed(lane, error),
     };
-    this.#tunnel = new Tunnel(this.#session, laneTuning(config), hooks, debounced(this.#log, 5_000, now));
+    this.#tunnel = new Tunnel(this.#session, laneTuning(config), hooks, this.#noisy);
     this.#pool = new LanePool({
       lanes: config.tcp.lanes,
       idleMs: config.tcp.idle_seconds * 1_000,
@@ -78,11 +80,13 @@ class Client implements Role {
       onDatagram: (datagram, fromPort, fromAddress) => this.#fromLocal(datagram, fromPort, fromAddress),
       onDrop: (reason, count) => {
         this.#counters.down.drops[reason] += count;
+        this.#noisy.warn("udp_drop", { reason, packets: count });
       },
       onSent: (count, bytes) => {
         this.#counters.down.outPackets += count;
         this.#counters.down.outBytes += bytes;
       },
+      onError: (error) => this.#noisy.warn("udp_unreachable", { port: this.#peer?.port, err: error }),
     });
     if (this.#config.tcp.prewarm) {
       this.#pool.demand(now());
@@ -111,7 +115,10 @@ class Client implements Role {
 
   async drain(deadline: AbortSignal): Promise<void> {
     this.#stopping = true;
-    await this.#tunnel.drain("shutdown", deadline);
+    // What waits while the first lanes are being dialled was accepted, too.
+    await this.#tunnel.drain("shutdown", deadline, () => this.#isDialing());
+    this.#stop.abort();
+    await this.#udp?.drained(deadline);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -120,7 +127,7 @@ class Client implements Role {
     this.#stop.abort();
     this.#tunnel.dispose();
     this.#udp?.[Symbol.dispose]();
-    this.#session.close([]);
+    this.#noisy.flush();
   }
 
   #fromLocal(datagram: Uint8Array, port: number, address: string): void {
@@ -130,13 +137,13 @@ class Client implements Role {
       this.#session.sourcePort = port;
     }
     this.#tunnel.offer(datagram);
-    this.#active();
+    if (!this.#stopping) this.#active();
   }
 
   /** Traffic keeps lanes up and brings missing ones back. */
   #active(): void {
     this.#pool.touch(now());
-    if (this.#pool.openLanes === this.#config.tcp.lanes || this.#stopping) return;
+    if (this.#pool.openLanes === this.#config.tcp.lanes) return;
     this.#pool.demand(now());
     this.#runPool();
   }
@@ -182,6 +189,11 @@ class Client implements Role {
     let transport: LaneTransport | undefined;
     const handlers: LaneHandlers = {
       opened: (opened, handshakeMs) => {
+        // All that waited has left over other lanes.
+        if (this.#stopping && this.#session.queuedPackets === 0) {
+          opened.terminate();
+          return;
+        }
         transport = opened;
         this.#laneOpened(lane, opened, handshakeMs);
       },
@@ -198,6 +210,7 @@ class Client implements Role {
         port: server.port,
         serverName: this.#config.tls.server_name ?? server.host,
         identity: this.#identity,
+        resolve: this.#context.resolve,
       },
       handlers,
       this.#stop.signal,
@@ -223,15 +236,16 @@ class Client implements Role {
   }
 
   #dialFailed(laneId: number, error: UtError | undefined): void {
-    const cause = error ?? new UtError("lane.closed", "The server closed the connection during the TLS handshake");
+    const cause = error ?? new UtError("lane.closed", "The node is stopping");
     this.#lastError = cause;
     if (cause.kind === "tls.handshake") {
       const reason = String(cause.details.code ?? "other");
       this.#handshakeFailures.set(reason, (this.#handshakeFailures.get(reason) ?? 0) + 1);
-      this.#log.warn("tls_handshake_fail", { lane_id: laneId, err: cause });
+      this.#log.warn("tls_handshake_fail", { lane_id: laneId, reason, err: cause });
     } else if (!this.#stopping) this.#log.warn("lane_dial_fail", { lane_id: laneId, err: cause });
     this.#pool.failed(now(), laneId);
     this.#runPool();
+    this.#tunnel.progressed();
   }
 
   #laneClosed(lane: Lane, error: UtError | undefined): void {
@@ -245,7 +259,13 @@ class Client implements Role {
     });
     if (!worked) this.#lastError = error ?? new UtError("lane.closed", "The server hung up before it answered HELLO");
     this.#pool.closed(now(), lane.id, worked);
+    // It came in behind the GOODBYE of an idle close, and nothing else may come to ask for a lane.
+    if (this.#session.queuedPackets > 0) this.#pool.demand(now());
     this.#runPool();
+  }
+
+  #isDialing(): boolean {
+    return Array.from({ length: this.#config.tcp.lanes }, (_, lane) => this.#pool.state(lane)).includes("dialing");
   }
 
   #greeted(lane: Lane, message: ControlMessage): FrameErrorKind | undefined {

@@ -1,5 +1,6 @@
 import type { NodeStatus } from "../core/tunnel/status.ts";
 import type { Log } from "../io/log.ts";
+import type { Resolve } from "../io/tls-dial.ts";
 import type { TlsIdentity } from "../io/tls-lane.ts";
 
 /** This node's certificate, loaded and checked. */
@@ -15,6 +16,8 @@ export interface RoleContext {
   readonly node: string;
   /** A TLS handshake succeeded. */
   handshakeDone(clientCn: string, ms: number): void;
+  /** How the client finds the server's addresses; the system's resolver unless given. */
+  readonly resolve?: Resolve;
 }
 
 /** A running role. Disposal ends it at once; `drain` before it loses nothing that was accepted. */

@@ -79,9 +79,13 @@ export class Tunnel {
     this.resume(lane);
   }
 
-  /** Go on with what `lane` was fed: after its first PDU was looked at elsewhere, or from `received`. */
-  resume(lane: Lane): void {
+  /**
+   * Go on with what `lane` was fed: after its first PDU was looked at elsewhere, or from `received`. `atDatagram`: the
+   * PDU that was looked at is a datagram, still to be taken.
+   */
+  resume(lane: Lane, atDatagram = false): void {
     const time = now();
+    if (atDatagram) this.session.acceptData(time, lane, this.#out);
     for (;;) {
       const stopped = this.session.receive(time, lane, this.#out);
       if (stopped === "need-more") break;
@@ -111,7 +115,7 @@ export class Tunnel {
     this.#deliver();
     this.#hooks.laneClosed(lane, error);
     this.#pumpSoon();
-    this.#progressed();
+    this.progressed();
   }
 
   /** Hostile or broken bytes came over `lane`: tell the peer, end the lane, nothing else. */
@@ -195,7 +199,7 @@ export class Tunnel {
   }
 
   /** What `drain` waits for may have happened: it should look again. */
-  #progressed(): void {
+  progressed(): void {
     if (!this.#draining) return;
     this.#progress.resolve();
     this.#progress = Promise.withResolvers();
@@ -272,7 +276,7 @@ export class Tunnel {
         this.flush(lane);
     }
     if (this.#unanswered.size > 0) this.#answerGoodbyes();
-    this.#progressed();
+    this.progressed();
   }
 
   #armTimer(): void {

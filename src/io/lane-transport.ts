@@ -27,3 +27,6 @@ export interface LaneHandlers {
   drained(): void;
   closed(error: UtError | undefined): void;
 }
+
+/** The owner of a lane that is open already when it gets it. */
+export type OpenLaneHandlers = Omit<LaneHandlers, "opened">;

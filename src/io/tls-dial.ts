@@ -36,7 +36,8 @@ async function connectAny(options: DialOptions, handlers: LaneHandlers, signal: 
   const stop = () => lane.fail(givenUp());
   signal.addEventListener("abort", stop, { once: true });
   lane.adopt({
-    ...handlers,
+    data: (chunk) => handlers.data(chunk),
+    drained: () => handlers.drained(),
     opened(transport, handshakeMs) {
       signal.removeEventListener("abort", stop);
       handlers.opened(transport, handshakeMs);

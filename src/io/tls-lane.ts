@@ -3,7 +3,7 @@ import type { CommonName } from "../core/common-name.ts";
 import { commonNameOf } from "../core/common-name.ts";
 import { UtError } from "../core/error.ts";
 import { now } from "./clock.ts";
-import type { LaneHandlers, LaneTransport } from "./lane-transport.ts";
+import type { LaneHandlers, LaneTransport, OpenLaneHandlers } from "./lane-transport.ts";
 
 /** PEM texts of one node. */
 export interface TlsIdentity {
@@ -38,7 +38,7 @@ export class TlsLane implements LaneTransport {
   isReady = false;
   readonly #startedAt = now();
   #socket: LaneSocket | undefined;
-  #handlers: LaneHandlers | undefined;
+  #handlers: (OpenLaneHandlers & Partial<LaneHandlers>) | undefined;
   #deadline: Timer | undefined;
   #ended = false;
 
@@ -64,12 +64,12 @@ export class TlsLane implements LaneTransport {
   }
 
   /** From here on `handlers` hears what happens. */
-  adopt(handlers: LaneHandlers): void {
+  adopt(handlers: OpenLaneHandlers & Partial<LaneHandlers>): void {
     this.#handlers = handlers;
   }
 
   opened(): void {
-    this.#guard(() => this.#handlers?.opened(this, this.ageMs));
+    this.#guard(() => this.#handlers?.opened?.(this, this.ageMs));
   }
 
   received(chunk: Uint8Array): void {

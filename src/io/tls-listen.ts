@@ -1,7 +1,7 @@
 import type { SocketHandler, TCPSocketListener } from "bun";
 import { errorMessage, UtError } from "../core/error.ts";
 import { HandshakeGate } from "../core/tunnel/handshake-gate.ts";
-import type { LaneHandlers, LaneTransport } from "./lane-transport.ts";
+import type { LaneTransport, OpenLaneHandlers } from "./lane-transport.ts";
 import { HANDSHAKE_TIMEOUT_MS, type LaneSocket, peerName, type TlsIdentity, TlsLane } from "./tls-lane.ts";
 import { type HandshakeFailure, judgePeer } from "./tls-verdict.ts";
 
@@ -14,8 +14,8 @@ export interface ListenOptions {
 }
 
 export interface ListenHandlers {
-  /** An authenticated connection. Its handlers' `opened` is not called. */
-  accept(transport: LaneTransport, handshakeMs: number): Omit<LaneHandlers, "opened">;
+  /** An authenticated connection; says who hears of it from here on. */
+  accept(transport: LaneTransport, handshakeMs: number): OpenLaneHandlers;
   /** A connection that did not become a lane, and why. */
   refused(reason: HandshakeFailure, remote: string, detail: string): void;
 }
@@ -111,7 +111,7 @@ function accept(gate: HandshakeGate<TlsLane>, socket: LaneSocket, handlers: List
   if (!gate.leave(lane)) return;
   socket.setNoDelay(true);
   lane.ready(socket, peerName(socket));
-  lane.adopt({ opened: () => {}, ...handlers.accept(lane, lane.ageMs) });
+  lane.adopt(handlers.accept(lane, lane.ageMs));
 }
 
 function lost(error: Error): UtError {

@@ -1,0 +1,134 @@
+import type { Config } from "../config/schema.ts";
+import type { UtError } from "../core/error.ts";
+import type { Lane } from "../core/tunnel/lane.ts";
+import type { Session } from "../core/tunnel/session.ts";
+import type { SessionStatus } from "../core/tunnel/status.ts";
+import { now } from "../io/clock.ts";
+import { type DebouncedLog, debounced, type Log } from "../io/log.ts";
+import { openUdp, type UdpDropReason, type UdpSocket } from "../io/udp.ts";
+import { unlessAborted } from "../io/unless-aborted.ts";
+import { laneTuning } from "./settings.ts";
+import { Tunnel } from "./tunnel.ts";
+
+export interface HostedSessionHooks {
+  laneClosed(lane: Lane, error: UtError | undefined): void;
+  /** The UDP socket cannot be opened: this session is of no use. */
+  failed(error: unknown): void;
+}
+
+/** Datagrams of a new session that may wait for its UDP socket; the socket opens within a millisecond. */
+const EARLY_PACKETS = 1_024;
+/** Lines about one thing that goes on and on. */
+const QUIET_MS = 5_000;
+
+/**
+ * One session at the server: its lanes on one side, on the other a UDP socket of its own towards WireGuard, whose port
+ * stays while the session lives, so that WireGuard's endpoint does.
+ */
+export class HostedSession {
+  readonly tunnel: Tunnel;
+  readonly log: Log;
+  readonly #session: Session;
+  readonly #noisy: DebouncedLog;
+  readonly #opened: Promise<void>;
+  #udp: UdpSocket | undefined;
+  /** What came before the socket was open. */
+  #early: Uint8Array[] = [];
+  #closed = false;
+
+  constructor(session: Session, config: Config, log: Log, hooks: HostedSessionHooks) {
+    this.#session = session;
+    this.log = log.child({ client_cn: session.clientCn, session_id: session.sessionId });
+    this.#noisy = debounced(this.log, QUIET_MS, now);
+    this.tunnel = new Tunnel(
+      session,
+      laneTuning(config),
+      {
+        deliver: (datagrams) => this.deliver(datagrams),
+        // The one greeting of a lane was its first PDU.
+        control: (_lane, message) => (message.type === "hello" ? "duplicate_hello" : "bad_ctrl"),
+        laneClosed: (lane, error) => {
+          this.log.info("lane_close", { lane_id: lane.id, err: error });
+          hooks.laneClosed(lane, error);
+        },
+      },
+      this.#noisy,
+    );
+    this.log.info("session_open", {});
+    this.#opened = this.#open(config.udp.wg_udp_addr).catch((error: unknown) => {
+      this.log.error("session_udp_fail", { err: error });
+      hooks.failed(error);
+    });
+  }
+
+  status(): SessionStatus {
+    return this.tunnel.status(this.#udp === undefined ? "" : `${this.#udp.host}:${this.#udp.port}`);
+  }
+
+  /** Towards WireGuard. */
+  deliver(datagrams: readonly Uint8Array[]): void {
+    if (this.#udp !== undefined) {
+      this.#udp.send(datagrams);
+      return;
+    }
+    for (const datagram of datagrams) {
+      if (this.#early.length < EARLY_PACKETS) this.#early.push(datagram.slice());
+      else this.#dropped("udp_blocked", 1);
+    }
+  }
+
+  /** Send on what waits on both sides. */
+  async drain(deadline: AbortSignal): Promise<void> {
+    await this.tunnel.drain("shutdown", deadline);
+    await unlessAborted(this.#opened, deadline);
+    await this.#udp?.drained(deadline);
+  }
+
+  /** End at once; what still waits is counted as dropped. */
+  dispose(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.tunnel.dispose();
+    this.#udp?.[Symbol.dispose]();
+    if (this.#early.length > 0) this.#dropped("closed", this.#early.length);
+    this.#early = [];
+    this.#noisy.flush();
+    this.log.info("session_close", {});
+  }
+
+  async #open(target: Config["udp"]["wg_udp_addr"]): Promise<void> {
+    const { up } = this.#session.counters;
+    const udp = await openUdp({
+      host: localHost(target.host),
+      port: 0,
+      connect: target,
+      onDatagram: (datagram) => this.tunnel.offer(datagram),
+      onDrop: (reason, count) => this.#dropped(reason, count),
+      onSent: (count, bytes) => {
+        up.outPackets += count;
+        up.outBytes += bytes;
+      },
+      onError: (error) => this.#noisy.warn("udp_unreachable", { to: `${target.host}:${target.port}`, err: error }),
+    });
+    if (this.#closed) {
+      udp[Symbol.dispose]();
+      return;
+    }
+    this.#udp = udp;
+    this.log.debug("session_udp", { port: udp.port });
+    udp.send(this.#early);
+    this.#early = [];
+  }
+
+  #dropped(reason: UdpDropReason, count: number): void {
+    this.#session.counters.up.drops[reason] += count;
+    this.#noisy.warn("udp_drop", { reason, packets: count });
+  }
+}
+
+/** Where to bind towards `target`: on loopback nobody else can send to the session. */
+function localHost(target: string): string {
+  if (target === "localhost" || target.startsWith("127.")) return "127.0.0.1";
+  if (target === "::1") return "::1";
+  return target.includes(":") ? "::" : "0.0.0.0";
+}
