@@ -24,8 +24,10 @@ const SELF_INFLICTED_LOSS = 0.01;
 /** BBR saw no loss to speak of for so many segments: the path has become clean, or never was anything else. */
 const CLEAN_SEGMENTS = 20_000;
 const CLEAN_LOSS = 0.0001;
+/** A queue that overflowed has often drained by the time its losses are repaired, so it is remembered for so long. */
+const QUEUE_MEMORY_MS = 250;
 /** How long CUBIC is not tried again after the path turned out to lose at random; doubles each time. */
-const RETRY_MIN_MS = 60_000;
+const RETRY_MIN_MS = 10_000;
 const RETRY_MAX_MS = 900_000;
 
 /**
@@ -48,25 +50,27 @@ export class CongestionChooser {
   #lostQueued = 0;
   #lostUnqueued = 0;
   #cleanSegments = 0;
+  #queuedAt: Instant = Number.NEGATIVE_INFINITY;
   #cubicNotBefore: Instant = Number.NEGATIVE_INFINITY;
   #retryMs = RETRY_MIN_MS;
 
   /** Take the samples of all live lanes, by lane id. Returns true when `choice` has changed. */
   sample(now: Instant, lanes: ReadonlyMap<number, LaneSample>): boolean {
-    const shortest = Math.min(...[...lanes.values()].map((lane) => lane.minRttMs || Number.POSITIVE_INFINITY));
-    for (const [id, lane] of lanes) this.#count(id, lane, shortest);
+    if (isQueued(lanes)) this.#queuedAt = now;
+    const queued = now - this.#queuedAt <= QUEUE_MEMORY_MS;
+    for (const [id, lane] of lanes) this.#count(id, lane, queued);
     for (const id of this.#last.keys()) if (!lanes.has(id)) this.#last.delete(id);
     return this.choice === "cubic" ? this.#judgeCubic(now) : this.#judgeBbr(now);
   }
 
-  #count(id: number, lane: LaneSample, shortestMs: number): void {
+  #count(id: number, lane: LaneSample, queued: boolean): void {
     const before = this.#last.get(id);
     this.#last.set(id, lane);
     // A lane with this id but fewer segments is a new connection.
     if (before === undefined || lane.segmentsOut < before.segmentsOut) return;
     const lost = lane.retransmits - before.retransmits;
     this.#segments += lane.segmentsOut - before.segmentsOut;
-    if (lane.rttMs > shortestMs * QUEUED_FACTOR + QUEUED_MARGIN_MS) this.#lostQueued += lost;
+    if (queued) this.#lostQueued += lost;
     else this.#lostUnqueued += lost;
   }
 
@@ -112,4 +116,15 @@ export class CongestionChooser {
     this.#lostQueued = 0;
     this.#lostUnqueued = 0;
   }
+}
+
+/** Lanes share a path: one that sees a queue speaks for all, because a quiet lane's smoothed round trip lags behind. */
+function isQueued(lanes: ReadonlyMap<number, LaneSample>): boolean {
+  let shortest = Number.POSITIVE_INFINITY;
+  let longest = 0;
+  for (const { rttMs, minRttMs } of lanes.values()) {
+    if (minRttMs > 0) shortest = Math.min(shortest, minRttMs);
+    longest = Math.max(longest, rttMs);
+  }
+  return longest > shortest * QUEUED_FACTOR + QUEUED_MARGIN_MS;
 }
