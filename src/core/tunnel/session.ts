@@ -3,12 +3,12 @@ import { NEVER } from "../time.ts";
 import { CAP_SEQ } from "../wire/control.ts";
 import { type FrameErrorKind, HEADER_BYTES, MAX_PAYLOAD_BYTES, PREFIX_BYTES } from "../wire/pdu.ts";
 import type { Direction, TunnelCounters } from "./counters.ts";
-import type { Lane, Orphan } from "./lane.ts";
-import { LossLedger } from "./loss-ledger.ts";
+import { Inbound } from "./inbound.ts";
+import type { Lane } from "./lane.ts";
 import { Queue, type QueueLimits } from "./queue.ts";
-import { Resequencer } from "./resequencer.ts";
+import type { Resequencer } from "./resequencer.ts";
 import { type Pick, Scheduler } from "./scheduler.ts";
-import { serialDistance, serialNext } from "./serial.ts";
+import { serialNext } from "./serial.ts";
 
 /** What has waited longer when lanes return is stale: WireGuard has long sent something newer. */
 export const STALE_MS = 5_000;
@@ -30,6 +30,13 @@ export interface SessionOptions {
   readonly writeStallMs: number;
 }
 
+/** An orphan, and since when it has been one. */
+interface Waiting {
+  readonly datagram: Uint8Array;
+  seq: number;
+  readonly since: Instant;
+}
+
 /**
  * One client ⇄ server association: the queue and the scheduler of the outbound direction, the order and the loss
  * count of the inbound one, and the lanes between. The same machine runs at both ends; who dials, who greets and who
@@ -42,7 +49,6 @@ export class Session {
   readonly sessionId: string;
   readonly counters: TunnelCounters;
   readonly queue: Queue;
-  readonly resequencer: Resequencer | undefined;
   readonly lanes: Lane[] = [];
   /** Fixed by the first hello_ack; undefined until then, empty with a peer that speaks only DATA. */
   caps: readonly string[] | undefined;
@@ -53,11 +59,9 @@ export class Session {
 
   readonly #options: SessionOptions;
   readonly #scheduler: Scheduler;
-  readonly #ledger = new LossLedger();
-  #countedLost = 0;
+  readonly #inbound: Inbound;
   #sendSeq = 0;
-  #orphans: Orphan[] = [];
-  #lanelessSince: Instant;
+  #orphans: Waiting[] = [];
 
   constructor(options: SessionOptions, counters: TunnelCounters, now: Instant) {
     this.clientCn = options.clientCn;
@@ -66,9 +70,14 @@ export class Session {
     this.#options = options;
     this.queue = new Queue(options.queue, this.#outbound);
     this.#scheduler = new Scheduler(options.pick);
-    this.resequencer = options.reorderMs > 0 ? new Resequencer({ reorderMs: options.reorderMs }) : undefined;
+    const inbound = options.outbound === "up" ? counters.down : counters.up;
+    this.#inbound = new Inbound(this.lanes, options.reorderMs, counters, inbound);
     this.lastDataAt = now;
-    this.#lanelessSince = now;
+  }
+
+  /** What holds datagrams back for their order, if that was asked for. */
+  get resequencer(): Resequencer | undefined {
+    return this.#inbound.resequencer;
   }
 
   /** Datagrams that wait for a lane: in the queue, orphaned, or in an outbox that its socket has not taken. */
@@ -95,16 +104,22 @@ export class Session {
 
   /** Fill the outbox of the lane whose turn it is. Undefined: nothing waits, or no lane can take more now. */
   nextBatch(now: Instant): Lane | undefined {
-    const first = this.#orphans[0]?.datagram ?? this.queue.peek(now);
-    if (first === undefined) return undefined;
-    const lane = this.#scheduler.pick(this.lanes, first, this.sourcePort);
+    if (this.#orphans.length > 0) {
+      const lane = this.#orphanBatch(now);
+      if (lane !== undefined) return lane;
+    }
+    const head = this.queue.peek(now);
+    if (head === undefined) return undefined;
+    const lane = this.#scheduler.pick(this.lanes, head, this.sourcePort);
     if (lane === undefined) return undefined;
     const budget = this.#budget(lane);
-    while (this.#orphans.length > 0 && lane.pendingBytes < budget) this.#takeOrphan(lane);
+    let first: Uint8Array | undefined;
     for (;;) {
       this.queue.thin(now);
       const datagram = this.queue.peek(now);
       if (datagram === undefined) break;
+      first ??= datagram;
+      if (!this.#scheduler.together(this.lanes, first, datagram, this.sourcePort)) break;
       const size = HEADER_BYTES + PREFIX_BYTES + datagram.length;
       if (lane.pendingBytes > 0 && lane.pendingBytes + size > budget) break;
       this.counters.queueDelay.observe(this.queue.shift(now));
@@ -112,13 +127,17 @@ export class Session {
       this.#outbound.outBytes += datagram.length;
       lane.putData(datagram, lane.sequenced ? this.#takeSeq() : -1);
     }
-    return lane;
+    return lane.pendingBytes > 0 ? lane : undefined;
   }
 
-  /** A lane is up: it may carry datagrams from now on. */
+  /**
+   * A lane is up: it may carry datagrams from now on. The peer puts on it only numbers that it has yet to give out, so
+   * nothing up to the newest that has arrived is still to come over it.
+   */
   attach(now: Instant, lane: Lane): void {
     if (this.lanes.length === 0) this.#dropStale(now);
     lane.session = this;
+    lane.lastSeq = this.#inbound.newest;
     this.lanes.push(lane);
   }
 
@@ -127,9 +146,11 @@ export class Session {
     const index = this.lanes.indexOf(lane);
     if (index < 0) return;
     this.lanes.splice(index, 1);
-    this.#orphans.push(...lane.orphans());
-    if (this.lanes.length === 0) this.#lanelessSince = now;
-    this.#settle(out);
+    // A number of another epoch would be taken for one of this.
+    const numbered = lane.epoch === this.epoch;
+    for (const { datagram, seq } of lane.orphans())
+      this.#orphans.push({ datagram, seq: numbered ? seq : -1, since: now });
+    this.#inbound.settle(now, out);
   }
 
   /** The lane was acknowledged: SEQ from here on if both sides can, under this epoch. */
@@ -164,35 +185,31 @@ export class Session {
     const { seq, channel, payload } = lane.decoder;
     // Only what both sides named may be used; channels are not offered by this build.
     if (channel >= 0 || (seq >= 0 && !lane.sequenced)) return "bad_flags";
+    // The rest of a lane that an old server process left behind: its numbers mean nothing here.
+    if (seq >= 0 && lane.epoch !== this.epoch) return undefined;
     this.lastDataAt = now;
-    if (seq < 0) {
-      this.#countIn(payload);
-      out.push(payload);
-      return undefined;
-    }
-    lane.lastSeq = lane.lastSeq < 0 || serialDistance(seq, lane.lastSeq) > 0 ? seq : lane.lastSeq;
-    const fresh = this.#ledger.arrive(seq);
-    if (fresh) this.#countIn(payload);
-    this.#settle(out);
-    if (!fresh) return undefined;
-    if (this.resequencer === undefined) out.push(payload);
-    else this.resequencer.push(now, seq, payload, out);
+    if (seq < 0) this.#inbound.plain(payload, out);
+    else this.#inbound.numbered(now, lane, seq, payload, out);
     return undefined;
   }
 
   nextTimeout(): Instant {
-    let earliest = this.resequencer?.nextTimeout() ?? NEVER;
+    let earliest = this.#inbound.nextTimeout();
     for (const lane of this.lanes)
       earliest = Math.min(earliest, lane.nextTimeout(), lane.blockedSince + this.#options.writeStallMs);
     return earliest;
   }
 
-  /** Release what has waited long enough. Returns the lanes that are dead and must be closed. */
+  /** Release what has waited long enough. Returns the lanes that are dead and must be closed, each of them once. */
   handleTimeout(now: Instant, out: Uint8Array[]): Lane[] {
-    this.resequencer?.handleTimeout(now, out);
-    return this.lanes.filter(
-      (lane) => lane.handleTimeout(now) === "error" || lane.blockedSince + this.#options.writeStallMs <= now,
-    );
+    this.#inbound.handleTimeout(now, out);
+    const dead: Lane[] = [];
+    for (const lane of this.lanes) {
+      const stuck = lane.blockedSince + this.#options.writeStallMs <= now;
+      if (stuck) lane.blockedSince = NEVER;
+      if (lane.handleTimeout(now) === "error" || stuck) dead.push(lane);
+    }
+    return dead;
   }
 
   /** The session ends: everything that still waits is given up and counted. */
@@ -207,20 +224,17 @@ export class Session {
     return this.#options.outbound === "up" ? this.counters.up : this.counters.down;
   }
 
-  get #inbound() {
-    return this.#options.outbound === "up" ? this.counters.down : this.counters.up;
-  }
-
-  #countIn(payload: Uint8Array): void {
-    this.#inbound.inPackets++;
-    this.#inbound.inBytes += payload.length;
-  }
-
   #dropStale(now: Instant): void {
     this.queue.dropOlderThan(now - STALE_MS, "stale");
-    if (now - this.#lanelessSince <= STALE_MS) return;
-    this.#outbound.drops.stale += this.#orphans.length;
-    this.#orphans = [];
+    this.#dropStaleOrphans(now);
+  }
+
+  #dropStaleOrphans(now: Instant): void {
+    const fresh = this.#orphans.filter((orphan) => now - orphan.since <= STALE_MS);
+    // A numbered one leaves a gap, and the receiver counts it as lost from that: counting it here would make two of it.
+    for (const orphan of this.#orphans)
+      if (orphan.seq < 0 && now - orphan.since > STALE_MS) this.#outbound.drops.stale++;
+    this.#orphans = fresh;
   }
 
   /** What a lane takes at a time: no more than its window lets out, else the rest waits in there while others idle. */
@@ -235,43 +249,29 @@ export class Session {
     return seq;
   }
 
-  #takeOrphan(lane: Lane): void {
-    const orphan = this.#orphans.shift()!; // asked only when there is one
-    // Its number is still good for lanes of the same epoch; a plain lane or a new epoch knows nothing of it.
-    lane.putData(orphan.datagram, lane.sequenced ? orphan.seq : -1);
-  }
-
-  /** Numbers that no live lane can deliver any more are lost, and nobody waits for them. */
-  #settle(out: Uint8Array[]): void {
-    const floor = this.#floor();
-    if (floor === undefined) return;
-    this.#ledger.settle(floor);
-    this.#countLost();
-    this.resequencer?.settle(floor, out);
-  }
-
-  /** The lowest of what the live lanes delivered last: lanes are FIFO, so nothing before it can still come. */
-  #floor(): number | undefined {
-    let floor: number | undefined;
-    for (const lane of this.lanes) {
-      if (!lane.sequenced || lane.heardGoodbye) continue;
-      if (lane.lastSeq < 0) return undefined;
-      if (floor === undefined || serialDistance(lane.lastSeq, floor) < 0) floor = lane.lastSeq;
+  /**
+   * Orphans go before all else, as they are oldest. One that has a number needs a lane of its epoch that knows numbers:
+   * sent without, it would arrive, and its number would be missed all the same.
+   */
+  #orphanBatch(now: Instant): Lane | undefined {
+    this.#dropStaleOrphans(now);
+    const first = this.#orphans[0];
+    if (first === undefined) return undefined;
+    const able = (orphan: Waiting) => (lane: Lane) => orphan.seq < 0 || (lane.sequenced && lane.epoch === this.epoch);
+    const lane = this.#scheduler.pick(this.lanes.filter(able(first)), first.datagram, this.sourcePort);
+    if (lane === undefined) return undefined;
+    const budget = this.#budget(lane);
+    for (let next = this.#orphans[0]; next !== undefined && lane.pendingBytes < budget; next = this.#orphans[0]) {
+      if (!able(next)(lane)) break;
+      lane.putData(next.datagram, next.seq);
+      this.#orphans.shift();
     }
-    return floor;
-  }
-
-  #countLost(): void {
-    this.#inbound.drops.lane_lost += this.#ledger.lost - this.#countedLost;
-    this.#countedLost = this.#ledger.lost;
+    return lane;
   }
 
   #restartSequence(out: Uint8Array[]): void {
-    this.#ledger.reset();
-    this.#countLost();
-    this.resequencer?.reset(out);
+    this.#inbound.restart(out);
     this.#sendSeq = 0;
-    this.#orphans = this.#orphans.map((orphan) => ({ datagram: orphan.datagram, seq: -1 }));
-    for (const lane of this.lanes) lane.lastSeq = -1;
+    for (const orphan of this.#orphans) orphan.seq = -1;
   }
 }
