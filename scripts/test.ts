@@ -81,3 +81,5 @@ async function echo(stream: ReadableStream<Uint8Array>, to: NodeJS.WriteStream):
   }
   return text;
 }
+
+export {};
