@@ -187,6 +187,7 @@ class Client implements Role {
     if (server === undefined) throw new UtError("config.invalid", "tcp.server_addr is missing");
     const lane = new Lane(laneId);
     let transport: LaneTransport | undefined;
+    let proven = false;
     const handlers: LaneHandlers = {
       opened: (opened, handshakeMs) => {
         // All that waited has left over other lanes.
@@ -197,7 +198,14 @@ class Client implements Role {
         transport = opened;
         this.#laneOpened(lane, opened, handshakeMs);
       },
-      data: (chunk) => this.#tunnel.received(lane, chunk),
+      data: (chunk) => {
+        this.#tunnel.received(lane, chunk);
+        if (!proven && (lane.greeted || lane.packetsIn > 0)) {
+          proven = true;
+          this.#pool.proven(now(), laneId);
+          this.#runPool();
+        }
+      },
       drained: () => this.#tunnel.drained(lane),
       closed: (error) => {
         if (transport !== undefined) this.#tunnel.closed(lane, error);

@@ -7,13 +7,17 @@ export const BACKOFF_MAX_MS = 60_000;
 
 export type PoolCommand = { readonly type: "dial"; readonly lane: number } | { readonly type: "close-idle" };
 
-export type SlotState = "idle" | "dialing" | "open" | "waiting";
+/** `closing`: it has been told goodbye for idleness and is still there. `waiting`: it dials again when its time comes. */
+export type SlotState = "idle" | "dialing" | "open" | "closing" | "waiting";
 
 interface Slot {
   state: SlotState;
   /** When a waiting slot dials. */
   dialAt: Instant;
+  /** Attempts in a row that came to nothing: refused, timed out, or hung up before a word. */
   failures: number;
+  /** When it was last dialled at once because a working lane had broken. */
+  hurriedAt: Instant;
 }
 
 /**
@@ -21,10 +25,11 @@ interface Slot {
  * it had worked is dialled at once, then with backoff 5 → 60 s and full jitter; silence of `idleMs` closes them all.
  *
  * One rule goes beyond a lane's own backoff: while datagrams wait and no lane is open, some lane is dialled at least
- * every `BACKOFF_MIN_MS`, and when one comes up the others follow at once. So a server that was away for an hour costs
- * its users no more than five seconds on top.
+ * every `BACKOFF_MIN_MS`, and when one proves to work the others follow at once. So a server that was away for an hour
+ * costs its users no more than five seconds on top. Only a sign of life from the server is proof: with TLS 1.3 a lane
+ * opens before the server has looked at its certificate, and a client that is refused must not hammer.
  *
- * Events go in (`demand`, `opened`, `failed`, `closed`, `handleTimeout`), commands come out of `pollCommand`.
+ * Events go in (`demand`, `opened`, `proven`, `failed`, `closed`, `handleTimeout`), commands come out of `pollCommand`.
  */
 export class LanePool {
   readonly #slots: Slot[];
@@ -33,13 +38,17 @@ export class LanePool {
   readonly #commands: PoolCommand[] = [];
   #lastActivity: Instant = Number.NEGATIVE_INFINITY;
   #lastDial: Instant = Number.NEGATIVE_INFINITY;
-  #closing = false;
   /** Lanes dialled again after one broke or failed. */
   redials = 0;
 
   /** `random` returns [0, 1) and spreads the redials of many clients. */
   constructor(options: { lanes: number; idleMs: number; random: () => number }) {
-    this.#slots = Array.from({ length: options.lanes }, () => ({ state: "idle", dialAt: NEVER, failures: 0 }));
+    this.#slots = Array.from({ length: options.lanes }, () => ({
+      state: "idle",
+      dialAt: NEVER,
+      failures: 0,
+      hurriedAt: Number.NEGATIVE_INFINITY,
+    }));
     this.#idleMs = options.idleMs;
     this.#random = options.random;
   }
@@ -55,7 +64,6 @@ export class LanePool {
   /** A datagram passed in either direction, or lanes are wanted at start (`tcp.prewarm`). */
   demand(now: Instant): void {
     this.#lastActivity = now;
-    this.#closing = false;
     for (const [lane, slot] of this.#slots.entries()) if (slot.state === "idle") this.#dial(now, lane);
   }
 
@@ -64,10 +72,17 @@ export class LanePool {
     this.#lastActivity = now;
   }
 
-  opened(now: Instant, lane: number): void {
+  /** A dial became a lane; whether the server will have it is yet to be seen. */
+  opened(_now: Instant, lane: number): void {
     const slot = this.#slot(lane);
     slot.state = "open";
     slot.dialAt = NEVER;
+  }
+
+  /** The server has answered or sent data over this lane. */
+  proven(now: Instant, lane: number): void {
+    const slot = this.#slot(lane);
+    if (slot.state !== "open" && slot.state !== "closing") return;
     slot.failures = 0;
     // The server is there again: what holds the others back is a failure that is over.
     for (const [other, waiting] of this.#slots.entries()) if (waiting.state === "waiting") this.#redial(now, other);
@@ -75,24 +90,24 @@ export class LanePool {
 
   /** A dial did not become a lane. */
   failed(now: Instant, lane: number): void {
-    this.#wait(now, lane);
+    if (this.#isIdle(now)) this.#rest(this.#slot(lane));
+    else this.#wait(now, lane);
   }
 
-  /** An open lane ended. `worked`: it had been acknowledged or had carried data. */
+  /** A lane ended. `worked`: the server had acknowledged it or had sent data. */
   closed(now: Instant, lane: number, worked: boolean): void {
     const slot = this.#slot(lane);
-    if (this.#closing || this.#isIdle(now)) {
-      slot.state = "idle";
-      slot.dialAt = NEVER;
-    } else if (worked) {
+    if (worked) slot.failures = 0;
+    if (this.#isIdle(now)) this.#rest(slot);
+    else if (slot.state === "closing") this.#dial(now, lane);
+    else if (worked && now - slot.hurriedAt >= BACKOFF_MIN_MS) {
+      slot.hurriedAt = now;
       this.#redial(now, lane);
-    } else {
-      this.#wait(now, lane);
-    }
+    } else this.#wait(now, lane);
   }
 
   nextTimeout(): Instant {
-    let next = this.openLanes > 0 && !this.#closing ? this.#lastActivity + this.#idleMs : NEVER;
+    let next = this.openLanes > 0 ? this.#lastActivity + this.#idleMs : NEVER;
     for (const slot of this.#slots) if (slot.state === "waiting") next = Math.min(next, slot.dialAt);
     return next;
   }
@@ -114,16 +129,19 @@ export class LanePool {
     return now - this.#lastActivity >= this.#idleMs;
   }
 
+  /** Lanes that are still being dialled open later, and their turn comes then. */
   #goIdle(): void {
+    const open = this.openLanes > 0;
     for (const slot of this.#slots) {
-      if (slot.state !== "waiting") continue;
-      slot.state = "idle";
-      slot.dialAt = NEVER;
+      if (slot.state === "waiting") this.#rest(slot);
+      else if (slot.state === "open") slot.state = "closing";
     }
-    if (this.openLanes > 0 && !this.#closing) {
-      this.#closing = true;
-      this.#commands.push({ type: "close-idle" });
-    }
+    if (open) this.#commands.push({ type: "close-idle" });
+  }
+
+  #rest(slot: Slot): void {
+    slot.state = "idle";
+    slot.dialAt = NEVER;
   }
 
   #dial(now: Instant, lane: number): void {
