@@ -65,7 +65,8 @@ export class SessionTable {
     entry.expiresAt = NEVER;
     const laneId = hello?.lane_id ?? freeLaneId(entry.session);
     if (laneId === undefined) return { ok: false, kind: "bad_hello" };
-    const replaced = entry.session.lanes.find((other) => other.id === laneId);
+    // The last one: those before it have been told to go and are on their way.
+    const replaced = entry.session.lanes.findLast((other) => other.id === laneId);
     lane.id = laneId;
     entry.session.attach(now, lane);
     if (hello !== undefined) {
@@ -107,7 +108,9 @@ export class SessionTable {
   }
 
   remove(session: Session, out: Uint8Array[]): void {
-    this.#entries.delete(keyOf(session.clientCn, session.sessionId));
+    const key = keyOf(session.clientCn, session.sessionId);
+    // It may have been evicted before, and its name be another's by now.
+    if (this.#entries.get(key)?.session === session) this.#entries.delete(key);
     session.close(out);
   }
 
