@@ -69,6 +69,7 @@ queue:
   max_bytes: 8388608
   drop_policy: oldest
   max_delay_ms: 0
+  target_ms: 10
 metrics:
   listen_addr: 127.0.0.1:5080
   path: /metrics
