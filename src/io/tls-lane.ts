@@ -104,7 +104,8 @@ export class TlsLane implements LaneTransport {
   end(): void {
     if (this.closed || this.#ended) return;
     this.#ended = true;
-    this.#socket?.end();
+    // Not Bun's `end`: after it `terminate` does nothing any more, and `close` is not heard until the peer closes.
+    this.#socket?.shutdown();
     // A peer that never closes its side would keep the socket, and the file descriptor, for ever.
     if (!this.closed) this.#deadline = setTimeout(() => this.terminate(), END_LINGER_MS);
   }

@@ -1,0 +1,21 @@
+import type { NodeIdentity } from "../../../src/app/role.ts";
+import { issueNode, type KeyedCertificate, makeCa, type NodeRequest } from "../../../src/io/pki.ts";
+
+/** The CA that every node of a test trusts, and one that none does. */
+export const ca = await makeCa();
+export const strangersCa = await makeCa();
+
+/** A node's identity, ready for a role. `issuer` signs it; what it trusts is always `ca` unless said otherwise. */
+export async function identity(
+  request: NodeRequest & { readonly issuer?: KeyedCertificate; readonly trusts?: KeyedCertificate },
+): Promise<NodeIdentity> {
+  const { issuer = ca, trusts = ca, ...rest } = request;
+  const { cert, key } = await issueNode(issuer, rest);
+  const notAfter = rest.notAfter ?? new Date(Date.now() + 86_400_000);
+  return { ca: trusts.cert, cert, key, cn: rest.cn ?? "", notAfter };
+}
+
+/** Names that a test server may be dialled by. */
+export const SERVER_HOSTS = ["127.0.0.1", "::1", "localhost", "ut.test"];
+
+export const serverIdentity = await identity({ cn: "server", hosts: SERVER_HOSTS });
