@@ -1,9 +1,10 @@
 import type { NodeIdentity } from "../../../src/app/role.ts";
 import { issueNode, type KeyedCertificate, makeCa, type NodeRequest } from "../../../src/io/pki.ts";
 
-/** The CA that every node of a test trusts, and one that none does. */
-export const ca = await makeCa();
+/** The CA that every node of a test trusts, one that none does, and one that only bears the same name. */
+export const ca = await makeCa({ cn: "ut test CA" });
 export const strangersCa = await makeCa();
+export const namesakeCa = await makeCa({ cn: "ut test CA" });
 
 /** A node's identity, ready for a role. `issuer` signs it; what it trusts is always `ca` unless said otherwise. */
 export async function identity(

@@ -39,6 +39,7 @@ export async function rawLane(options: RawLaneOptions): Promise<RawLane> {
   const controls: Record<string, unknown>[] = [];
   const datagrams: Uint8Array[] = [];
   const decoder = new PduDecoder({ maxCtrlBytes: MAX_CTRL_BYTES });
+  let isSecure = false;
   let isClosed = false;
   const read = (chunk: Buffer) => {
     decoder.feed(chunk);
@@ -51,8 +52,11 @@ export async function rawLane(options: RawLaneOptions): Promise<RawLane> {
   socket.on("close", () => {
     isClosed = true;
   });
+  socket.on("secureConnect", () => {
+    isSecure = true;
+  });
   if (!paused) socket.on("data", read);
-  await until("the TLS handshake, or its end", () => isClosed || socket.getProtocol() !== null);
+  await until("the TLS handshake, or its end", () => isClosed || isSecure);
   const { localAddress, localPort } = socket;
   return {
     socket,
