@@ -9,7 +9,6 @@ import type { LaneTransport } from "../io/lane-transport.ts";
 import type { Log } from "../io/log.ts";
 import {
   getCongestionControl,
-  readWindow,
   setCongestionControl,
   setNotSentLowat,
   setReceiveBuffer,
@@ -102,12 +101,6 @@ export class LaneTuner {
       } else this.#sample(time);
     }, SAMPLE_MS);
     this.#timer.unref();
-  }
-
-  /** Before datagrams are given out: which lanes can send at once? */
-  refreshWindows(): void {
-    for (const [lane, { transport }] of this.#lanes)
-      if (lane.ready && transport.fd !== undefined) readWindow(transport.fd, lane);
   }
 
   /** Datagrams flow (again). */

@@ -5,8 +5,6 @@ import type { LaneTuning } from "./lane-tuner.ts";
 
 /** One TLS record holds 16 KiB: a larger batch is two of them, a smaller one wastes its 22 bytes of overhead. */
 export const BATCH_BYTES = 16 * 1024;
-/** Three datagrams of a full-sized WireGuard packet: an acknowledgement lets out two segments. */
-export const MIN_BATCH_BYTES = 4 * 1024;
 
 /** What a session takes from the config, the same at both ends. */
 export function sessionSettings(config: Config): Omit<SessionOptions, "clientCn" | "sessionId" | "outbound"> {
@@ -14,7 +12,6 @@ export function sessionSettings(config: Config): Omit<SessionOptions, "clientCn"
     queue: queueLimits(config),
     pick: config.tcp.pick,
     batchBytes: BATCH_BYTES,
-    minBatchBytes: MIN_BATCH_BYTES,
     reorderMs: config.tcp.reorder_ms,
     writeStallMs: config.tcp.user_timeout_ms,
   };

@@ -271,7 +271,6 @@ export class Tunnel {
   #pump(): void {
     if (this.session.queuedPackets > 0) {
       this.#tuner.active();
-      this.#tuner.refreshWindows();
       for (let lane = this.session.nextBatch(now()); lane !== undefined; lane = this.session.nextBatch(now()))
         this.flush(lane);
     }

@@ -112,27 +112,6 @@ export function tcpInfo(fd: number): TcpInfo | undefined {
   };
 }
 
-/** Linux `TCP_CA_Recovery`: a lost segment is being sent again; `TCP_CA_Loss` (4): after a timeout. */
-const CA_RECOVERY = 3;
-/** TCP_INFO up to tcpi_notsent_bytes. */
-const WINDOW_BYTES = 148;
-
-/**
- * The two facts that a scheduler needs of a lane, without an allocation: bytes that the congestion window still lets
- * out (negative when unsent bytes wait already), or NaN where nobody knows; and whether a loss is being repaired.
- */
-export function readWindow(fd: number, into: { window: number; recovering: boolean }): void {
-  if (!linux || getsockopt(fd, IPPROTO_TCP, TCP_INFO, buffer) < WINDOW_BYTES) return;
-  const free = view.getUint32(80, true) - view.getUint32(24, true) + sackedAndLost();
-  into.window = free * view.getUint32(16, true) - view.getUint32(144, true);
-  into.recovering = (buffer[1] ?? 0) >= CA_RECOVERY;
-}
-
-/** Segments that are no longer in flight although nobody acknowledged them: tcpi_sacked + tcpi_lost - tcpi_retrans. */
-function sackedAndLost(): number {
-  return view.getUint32(28, true) + view.getUint32(32, true) - view.getUint32(36, true);
-}
-
 const cell = new Int32Array(1);
 const cellBytes = new Uint8Array(cell.buffer);
 

@@ -22,8 +22,6 @@ export interface SessionOptions {
   readonly pick: Pick;
   /** Bytes that one lane takes from the queue at a time: one TLS record, one system call. */
   readonly batchBytes: number;
-  /** Bytes that it takes even when its congestion window is full, so that an acknowledgement finds something to send. */
-  readonly minBatchBytes: number;
   /** 0 = deliver in the order of arrival. */
   readonly reorderMs: number;
   /** A lane whose socket takes nothing for so long is dead (where the kernel does not notice by itself). */
@@ -112,7 +110,7 @@ export class Session {
     if (head === undefined) return undefined;
     const lane = this.#scheduler.pick(this.lanes, head, this.sourcePort);
     if (lane === undefined) return undefined;
-    const budget = this.#budget(lane);
+    const budget = this.#options.batchBytes;
     let first: Uint8Array | undefined;
     for (;;) {
       this.queue.thin(now);
@@ -237,12 +235,6 @@ export class Session {
     this.#orphans = fresh;
   }
 
-  /** What a lane takes at a time: no more than its window lets out, else the rest waits in there while others idle. */
-  #budget(lane: Lane): number {
-    const { batchBytes, minBatchBytes } = this.#options;
-    return Math.max(minBatchBytes, Math.min(batchBytes, lane.window));
-  }
-
   #takeSeq(): number {
     const seq = this.#sendSeq;
     this.#sendSeq = serialNext(seq);
@@ -260,7 +252,7 @@ export class Session {
     const able = (orphan: Waiting) => (lane: Lane) => orphan.seq < 0 || (lane.sequenced && lane.epoch === this.epoch);
     const lane = this.#scheduler.pick(this.lanes.filter(able(first)), first.datagram, this.sourcePort);
     if (lane === undefined) return undefined;
-    const budget = this.#budget(lane);
+    const budget = this.#options.batchBytes;
     for (let next = this.#orphans[0]; next !== undefined && lane.pendingBytes < budget; next = this.#orphans[0]) {
       if (!able(next)(lane)) break;
       lane.putData(next.datagram, next.seq);

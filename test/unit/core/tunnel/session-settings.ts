@@ -5,7 +5,6 @@ export const SESSION_SETTINGS: Omit<SessionOptions, "clientCn" | "sessionId" | "
   queue: { maxPackets: 4096, maxBytes: 8 * 1024 * 1024, maxDelayMs: 0, targetMs: 0 },
   pick: "round_robin",
   batchBytes: 16 * 1024,
-  minBatchBytes: 4 * 1024,
   reorderMs: 0,
   writeStallMs: 10_000,
 };
