@@ -110,10 +110,9 @@ export class Tunnel {
     this.#tuner.removed(lane);
     this.#unanswered.delete(lane);
     this.session.detach(now(), lane, this.#out);
-    // With no lane left nothing can fill the gap that these wait for.
-    if (this.session.lanes.length === 0) this.session.resequencer?.handleTimeout(NEVER, this.#out);
     this.#deliver();
     this.#hooks.laneClosed(lane, error);
+    this.#armTimer();
     this.#pumpSoon();
     this.progressed();
   }
