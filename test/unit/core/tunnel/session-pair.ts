@@ -43,9 +43,8 @@ export class SessionPair {
   readonly clientCounters = new TunnelCounters();
   /** Numbers of the datagrams that left at the far end, in order. */
   readonly delivered: Record<Direction, number[]> = { up: [], down: [] };
-  /** Taken whole by a socket whose connection then broke, and never arrived: without a sequence number, and with one. */
+  /** Without a sequence number, taken whole by a socket whose connection then broke: a loss that nobody can know of. */
   readonly lostPlain: Record<Direction, number> = { up: 0, down: 0 };
-  readonly lostNumbered: Record<Direction, number> = { up: 0, down: 0 };
   readonly #random: Random;
   readonly #offered: Record<Direction, number> = { up: 0, down: 0 };
   readonly #seen: Record<Direction, Set<number>> = { up: new Set(), down: new Set() };
@@ -252,14 +251,13 @@ export class SessionPair {
     if (end.lane.finished && link.client.lane.finished) this.cutBoth(link);
   }
 
-  /** What the socket of `end` took whole and the other end never saw is lost now. */
+  /** What the socket of `end` took whole and the other end never saw is lost now, and numbers would tell. */
   #bookLosses(end: End, receiver: Lane): void {
     const decoder = new PduDecoder({ maxCtrlBytes: 65_535 });
     decoder.feed(Uint8Array.from(end.sent));
     let data = 0;
     while (decoder.next() === "pdu") {
-      if (decoder.type !== TYPE_DATA || ++data <= receiver.packetsIn) continue;
-      (decoder.seq < 0 ? this.lostPlain : this.lostNumbered)[end.direction]++;
+      if (decoder.type === TYPE_DATA && ++data > receiver.packetsIn && decoder.seq < 0) this.lostPlain[end.direction]++;
     }
   }
 
