@@ -19,6 +19,8 @@ export interface RawLane extends Disposable {
   readonly isClosed: boolean;
   send(...parts: Uint8Array[]): void;
   hello(fields?: Record<string, unknown>): void;
+  /** Read on, where it was opened `paused`. */
+  resume(): void;
   closed(): Promise<void>;
 }
 
@@ -72,6 +74,7 @@ export async function rawLane(options: RawLaneOptions): Promise<RawLane> {
     hello(fields = {}) {
       socket.write(controlPdu({ ...HELLO, session_id: crypto.randomUUID(), ...fields }));
     },
+    resume: () => void socket.on("data", read),
     closed: () => until("the server to close", () => isClosed),
     [Symbol.dispose]: () => socket.destroy(),
   };
