@@ -46,6 +46,9 @@ export class Random {
   }
 }
 
+/** Time limit of a fuzzer. Its work is bounded by its count of runs, about a second; this is for crowded machines. */
+export const SLOW_MACHINE_MS = 60_000;
+
 /**
  * The seeds of one fuzzer: `UT_FUZZ_SEED` alone if it is set, otherwise `count` fresh ones, printed so that a failure can be
  * repeated.
