@@ -10,6 +10,7 @@ const TOOLS: Record<string, string> = {
   sysctl: "procps",
   ping: "iputils-ping",
   iperf3: "iperf3",
+  curl: "curl",
   wg: "wireguard-tools",
   "wireguard-go": "wireguard-go",
 };
