@@ -1,21 +1,13 @@
-import { X509Certificate } from "node:crypto";
 import { UtError } from "../core/error.ts";
-import { issueNode, makeCa, renewCa, renewNode } from "../io/pki.ts";
-import { isIssuedBy } from "../io/pki-chain.ts";
-import { type CertificateInfo, describeCertificate } from "../io/pki-describe.ts";
+import { issueNode, makeCa } from "../io/pki.ts";
+import { describeCertificate } from "../io/pki-describe.ts";
 import { DEFAULT_CA_DAYS, DEFAULT_NODE_DAYS } from "../io/pki-lifetime.ts";
-import { type PairFiles, PkiStore } from "../io/pki-store.ts";
+import { PkiStore } from "../io/pki-store.ts";
 import { formatTime } from "../io/pki-validity.ts";
-import {
-  type Command,
-  type FlagSpec,
-  integerFlag,
-  type ParsedFlags,
-  parseFlags,
-  stringFlag,
-  type Terminal,
-} from "./command.ts";
-import { keyState, showPki } from "./pki-show.ts";
+import { type Command, type FlagSpec, type ParsedFlags, parseFlags, stringFlag, type Terminal } from "./command.ts";
+import { type Call, daysFlag, describeEnd, describeRole, inFiles, requiredCn } from "./pki-call.ts";
+import { renew } from "./pki-renew.ts";
+import { showPki } from "./pki-show.ts";
 
 const HELP = `Usage: ut pki init|issue|show|renew [flags]
 
@@ -49,17 +41,7 @@ const NEW: Record<string, FlagSpec> = {
   days: { type: "string" },
   force: { type: "boolean" },
 };
-const DAYS = { min: 1, max: 36_500 };
-const DAY_MS = 86_400_000;
 const DEFAULT_DIR = "./pki";
-
-/** One subcommand with what it is called with: the parsed flags, the folder, the terminal, and the clock. */
-interface Call {
-  readonly flags: ParsedFlags;
-  readonly store: PkiStore;
-  readonly terminal: Terminal;
-  readonly now: Date;
-}
 
 interface Subcommand {
   readonly flags: Record<string, FlagSpec>;
@@ -147,88 +129,6 @@ Copy both and ${store.caFiles.cert} to that node, and name them in its config:
 async function show({ flags, store, terminal, now }: Call): Promise<number> {
   const cn = stringFlag(flags, "cn");
   return showPki({ store, terminal, now, json: flags.values.json === true, ...(cn !== undefined && { cn }) });
-}
-
-async function renew(call: Call): Promise<number> {
-  const { flags, store, terminal, now } = call;
-  if (flags.values.ca === true) return renewAuthority(call);
-  const cn = requiredCn(flags, "renew");
-  const newKey = flags.values["new-key"] === true;
-  const days = daysFlag(flags) ?? DEFAULT_NODE_DAYS;
-  const files = store.nodeFiles(cn);
-  const old = await store.read(files);
-  const ca = await store.readCa();
-  const before = await inFiles(files, () => describeCertificate(old.cert));
-  if (flags.values.force !== true && !isIssuedBy(new X509Certificate(old.cert), new X509Certificate(ca.cert)))
-    throw new UtError(
-      "pki.mismatch",
-      `Cannot renew ${files.cert}: the CA in ${store.dir} has not issued it ("${before.issuer}" has): use --force to move the node to this CA`,
-    );
-  if (!newKey && keyState(old.cert, old.key) === "mismatch")
-    throw new UtError(
-      "pki.mismatch",
-      `Cannot renew ${files.cert} with its key: ${files.key} belongs to another certificate: use --new-key, or remove that file if the node has its key`,
-    );
-  const renewed = await inFiles(store.caFiles, () => renewNode(ca, old.cert, { newKey, days, now }));
-  await store.replace(files, renewed);
-  const after = await describeCertificate(renewed.cert);
-  const key = newKey ? `a new key: copy ${files.key} as well` : "the same key";
-  terminal.out(`Renewed "${cn}" with ${key}: ${describeRole(after)}, ${describeEnd(after, now, days)}
-Copy ${files.cert} to that node and restart ut there; the old certificate ${
-    before.notAfter < now ? "has ended" : `works until ${formatTime(before.notAfter)}`
-  }
-`);
-  return 0;
-}
-
-async function renewAuthority({ flags, store, terminal, now }: Call): Promise<number> {
-  for (const flag of ["cn", "new-key", "force"]) {
-    if (flags.values[flag] === undefined) continue;
-    const advice =
-      flag === "cn" ? "renew nodes one by one" : 'a CA with another key is another CA: "ut pki init --force"';
-    throw new UtError("usage.bad-flag", `Cannot use --${flag} together with --ca: ${advice}`);
-  }
-  const days = daysFlag(flags) ?? DEFAULT_CA_DAYS;
-  const ca = await store.readCa();
-  const cert = await inFiles(store.caFiles, () => renewCa(ca, { days, now }));
-  await store.replace(store.caFiles, { cert });
-  const info = await describeCertificate(cert);
-  terminal.out(`Renewed the CA "${info.subject}" with the same key, valid until ${formatTime(info.notAfter)}
-Copy ${store.caFiles.cert} to every node before the old one ends; certificates of nodes stay valid
-`);
-  return 0;
-}
-
-function describeRole(info: CertificateInfo): string {
-  return info.names.length > 0 ? `client and server (${info.names.join(", ")})` : "client only (no --host)";
-}
-
-function describeEnd(info: CertificateInfo, now: Date, days: number): string {
-  const until = `valid until ${formatTime(info.notAfter)}`;
-  const isCut = info.notAfter.getTime() < now.getTime() + (days - 1) * DAY_MS;
-  return isCut ? `${until}, when its CA ends ("ut pki renew --ca" first for longer)` : until;
-}
-
-/** Errors of `io/pki.ts` know PEM texts and no files: says which of two files it was. */
-async function inFiles<Result>(files: PairFiles, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work();
-  } catch (cause) {
-    if (!(cause instanceof UtError) || !/^pki\.(unreadable|mismatch|expired)$/.test(cause.kind)) throw cause;
-    const details = { ...cause.details, ...files };
-    throw new UtError(cause.kind, `${cause.message} (${files.cert}, ${files.key})`, { cause, details });
-  }
-}
-
-function requiredCn(flags: ParsedFlags, action: string): string {
-  const cn = stringFlag(flags, "cn");
-  if (cn === undefined)
-    throw new UtError("usage.bad-flag", `Cannot ${action} a certificate without a name: add --cn NAME`);
-  return cn;
-}
-
-function daysFlag(flags: ParsedFlags): number | undefined {
-  return integerFlag(flags, "days", DAYS);
 }
 
 function listFlag(flags: ParsedFlags, name: string): string[] {
