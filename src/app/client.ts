@@ -45,6 +45,10 @@ class Client implements Role {
   #poolTimer: Timer | undefined;
   #poolTimerAt: Instant = NEVER;
   #lastError: UtError | undefined;
+  /** Dials under way; the pool's own view goes on beyond the last command that was obeyed. */
+  #dials = 0;
+  /** The server has said something over some lane. */
+  #heard = false;
   #stopping = false;
 
   constructor(config: Config, identity: NodeIdentity, context: RoleContext) {
@@ -116,7 +120,7 @@ class Client implements Role {
   async drain(deadline: AbortSignal): Promise<void> {
     this.#stopping = true;
     // What waits while the first lanes are being dialled was accepted, too.
-    await this.#tunnel.drain("shutdown", deadline, () => this.#isDialing());
+    await this.#tunnel.drain("shutdown", deadline, () => this.#dials > 0);
     this.#stop.abort();
     await this.#udp?.drained(deadline);
   }
@@ -186,6 +190,7 @@ class Client implements Role {
     const server = this.#config.tcp.server_addr;
     if (server === undefined) throw new UtError("config.invalid", "tcp.server_addr is missing");
     const lane = new Lane(laneId);
+    this.#dials++;
     let transport: LaneTransport | undefined;
     let proven = false;
     const handlers: LaneHandlers = {
@@ -195,6 +200,7 @@ class Client implements Role {
           opened.terminate();
           return;
         }
+        this.#dials--;
         transport = opened;
         this.#laneOpened(lane, opened, handshakeMs);
       },
@@ -202,6 +208,7 @@ class Client implements Role {
         this.#tunnel.received(lane, chunk);
         if (!proven && (lane.greeted || lane.packetsIn > 0)) {
           proven = true;
+          this.#heard = true;
           this.#pool.proven(now(), laneId);
           this.#runPool();
         }
@@ -244,6 +251,7 @@ class Client implements Role {
   }
 
   #dialFailed(laneId: number, error: UtError | undefined): void {
+    this.#dials--;
     const cause = error ?? new UtError("lane.closed", "The node is stopping");
     this.#lastError = cause;
     if (cause.kind === "tls.handshake") {
@@ -265,6 +273,7 @@ class Client implements Role {
         ? undefined
         : "the server hung up right after the handshake: it probably refused this certificate (wrong CA, expired, denied CN); its log says why",
     });
+    if (!worked) this.#countUnheard(lane);
     if (!worked) this.#lastError = error ?? new UtError("lane.closed", "The server hung up before it answered HELLO");
     this.#pool.closed(now(), lane.id, worked);
     // It came in behind the GOODBYE of an idle close, and nothing else may come to ask for a lane.
@@ -272,8 +281,14 @@ class Client implements Role {
     this.#runPool();
   }
 
-  #isDialing(): boolean {
-    return Array.from({ length: this.#config.tcp.lanes }, (_, lane) => this.#pool.state(lane)).includes("dialing");
+  /**
+   * Nothing came back over `lane`: a server that greets never got, or never wanted, what the lane had taken. Its
+   * datagrams had no numbers yet, so only this end can count them. A peer that speaks only DATA says nothing in good
+   * times, too.
+   */
+  #countUnheard(lane: Lane): void {
+    if (this.#heard && this.#session.caps === undefined) return;
+    this.#counters.up.drops.lane_lost += lane.packetsOut - lane.orphans().length;
   }
 
   #greeted(lane: Lane, message: ControlMessage): FrameErrorKind | undefined {

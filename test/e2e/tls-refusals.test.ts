@@ -165,6 +165,19 @@ describe("a client that was refused knows the likely cause", () => {
     ]);
     expect(client.role.status()).toMatchObject({ ready: false, notReadyReason: expect.any(String) });
   });
+
+  test("and counts what the refused lanes had taken", async () => {
+    using wg = await udpEnd();
+    await using server = await testServer(wg.port, { tls: { deny_cn: ["good"] } });
+    await using client = await testClient(server.port, good, { tcp: { lanes: 2 } });
+    using end = await udpEnd();
+    for (let i = 0; i < 20; i++) end.sendTo(client.port, marked(i));
+    await until("both lanes to be refused", () => client.logbook.find("lane_close").length === 2);
+    const { up } = client.counters("good");
+    expect(up.inPackets).toBe(20);
+    expect(up.drops.lane_lost + (client.session("good")?.queue.packets ?? 0)).toBe(20);
+    expect(wg.received).toEqual([]);
+  });
 });
 
 /** What stands where the server should, and how often somebody's datagrams reached it. */

@@ -10,6 +10,8 @@ export interface Wire extends AsyncDisposable {
 }
 
 export interface WireConnection {
+  /** The port that the target sees. */
+  readonly farPort: number;
   /** Both ends get a reset; what was on its way is gone. */
   cut(): void;
   /** Bytes stop moving either way, and nobody is told. */
@@ -27,6 +29,9 @@ export async function wire(targetPort: number): Promise<Wire> {
     const far = connect({ host: "127.0.0.1", port: targetPort, allowHalfOpen: true, noDelay: true });
     const ends: readonly Socket[] = [near, far];
     const connection: WireConnection = {
+      get farPort() {
+        return far.localPort ?? 0;
+      },
       cut: () => {
         for (const end of ends) end.resetAndDestroy();
       },
