@@ -88,13 +88,14 @@ export class Inbound {
     this.#countLost();
   }
 
-  /** The lowest number that may still come. Undefined: a lane has brought nothing yet, so any may. */
+  /**
+   * The lowest number that may still come. Undefined: a lane has brought nothing yet, so any may. A lane that still
+   * waits for its hello_ack counts as well: numbers may be right behind the ack.
+   */
   #floor(): number | undefined {
     let floor = serialNext(this.#ledger.newest);
     for (const lane of this.#lanes) {
       if (lane.error !== undefined || lane.heardGoodbye) continue;
-      // Plain for good; but a lane whose hello_ack is still on its way may have numbers right behind it.
-      if (lane.greeted && !lane.sequenced) continue;
       if (lane.lastSeq < 0) return undefined;
       if (serialDistance(lane.lastSeq, floor) < 0) floor = lane.lastSeq;
     }

@@ -78,12 +78,12 @@ export class Session {
     return this.#inbound.resequencer;
   }
 
-  /** Datagrams that wait for a lane: in the queue, orphaned, or in an outbox that its socket has not taken. */
+  /** Datagrams that wait for a lane: in the queue, or left behind by one that broke. */
   get queuedPackets(): number {
     return this.queue.packets + this.#orphans.length;
   }
 
-  /** Counted as sent but not given to any socket yet: what `queued` means in the sum of both nodes. */
+  /** Those, and what stands in outboxes that no socket has taken whole: `queued` in the sum of both nodes. */
   get unsentPackets(): number {
     return this.queuedPackets + this.lanes.reduce((sum, lane) => sum + lane.orphans().length, 0);
   }
@@ -125,7 +125,7 @@ export class Session {
       this.#outbound.outBytes += datagram.length;
       lane.putData(datagram, lane.sequenced ? this.#takeSeq() : -1);
     }
-    return lane.pendingBytes > 0 ? lane : undefined;
+    return lane;
   }
 
   /**

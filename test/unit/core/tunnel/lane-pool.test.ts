@@ -241,6 +241,19 @@ describe("a lane that breaks", () => {
     expect(bench.commands).toEqual(["dial 1"]);
   });
 
+  test("after it has worked has no failures to answer for", () => {
+    const bench = new Bench(2);
+    bench.pool.demand(0);
+    bench.pool.opened(0, 1);
+    for (let i = 0; i < 4; i++) bench.pool.failed(0, 0);
+    // The server's goodbye is a sign of life as well, though nothing was proven before it.
+    for (const at of [100, 200]) {
+      bench.pool.opened(at, 0);
+      bench.pool.closed(at, 0, true);
+    }
+    expect([bench.states, bench.pool.nextTimeout()]).toEqual(["waiting open", 200 + 2_500]);
+  });
+
   test("before it has worked waits", () => {
     const bench = new Bench(2).up(0);
     bench.pool.closed(100, 1, true);

@@ -226,12 +226,16 @@ describe("a gap that lives as long as traffic does", () => {
     // Every other datagram is lost, and the floor follows closely: nothing ever leaves by time.
     let left = 0;
     let mostHeld = 0;
+    let forgotten = 0;
     for (let seq = 1; seq < 60_000; seq += 2) {
       left += bench.push(seq, seq).length;
       mostHeld = Math.max(mostHeld, bench.held.packets);
       left += bench.settle(Math.max(0, seq - 100)).length;
+      // The oldest that is held came when its number says.
+      const oldest = seq < 101 ? 1 : seq - 98;
+      if (bench.machine.nextTimeout() !== oldest + 1_000) forgotten++;
     }
-    expect([left, bench.held.packets, mostHeld]).toEqual([29_950, 50, 51]);
+    expect([left, bench.held.packets, mostHeld, forgotten]).toEqual([29_950, 50, 51, 0]);
     expect([bench.machine.nextTimeout(), bench.timeout(1e9)]).toEqual([
       59_901 + 1_000,
       span(0, 49).map((i) => 59_901 + 2 * i),

@@ -101,14 +101,11 @@ describe("order and loss", () => {
   test("a new lane cannot hold a gap from before its time", () => {
     const bench = new SessionBench({ reorderMs: 1_000 });
     const [a, b] = [bench.lane(0), bench.lane(1)];
-    bench.receive(0, a, 1);
-    bench.receive(0, b, 2);
-    bench.session.detach(0, b, []);
+    expect([bench.receive(0, a, 0), bench.receive(0, b, 1), bench.receive(0, a, 3)]).toEqual([[0], [1], []]);
     bench.lane(2);
-    expect(bench.receive(0, a, 4)).toEqual([]);
-    bench.session.handleTimeout(LATE_MS, []);
-    // 0 is lost; 3 may still come over the new lane.
-    expect(bench.drops("down")).toEqual({ lane_lost: 1 });
+    expect(bench.leaving((out) => bench.session.detach(0, b, out))).toEqual([3]);
+    // But it holds the next one.
+    expect(bench.receive(0, a, 5)).toEqual([]);
   });
 
   test("a lane that is gone, said goodbye or failed holds nothing", () => {
@@ -150,6 +147,14 @@ describe("order and loss", () => {
     bench.session.attach(0, fresh);
     expect(bench.leaving((out) => bench.session.acknowledge(fresh, 2, ["seq"], out))).toEqual([2, 5]);
     expect([bench.drops("down"), bench.receive(0, fresh, 0)]).toEqual([{ lane_lost: 3 }, [0]]);
+  });
+
+  test("a new epoch forgets what lanes had brought in the old one", () => {
+    const bench = new SessionBench({ reorderMs: 1_000 });
+    bench.receive(0, bench.lane(0), 0, 1, 2);
+    const [b, c] = [bench.plainLane(1), bench.plainLane(2)];
+    for (const lane of [b, c]) bench.session.acknowledge(lane, 2, ["seq"], []);
+    expect([bench.receive(0, c, 1), bench.receive(0, b, 0)]).toEqual([[], [0, 1]]);
   });
 
   test("caps are fixed by the first hello_ack of an epoch", () => {
