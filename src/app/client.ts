@@ -1,19 +1,17 @@
 import { randomUUID } from "node:crypto";
 import type { Config } from "../config/schema.ts";
 import { UtError } from "../core/error.ts";
-import { type Instant, NEVER } from "../core/time.ts";
 import { TunnelCounters } from "../core/tunnel/counters.ts";
-import { Lane } from "../core/tunnel/lane.ts";
-import { LanePool } from "../core/tunnel/lane-pool.ts";
+import type { Lane } from "../core/tunnel/lane.ts";
 import { Session } from "../core/tunnel/session.ts";
 import type { NodeStatus } from "../core/tunnel/status.ts";
 import { type ControlMessage, SUPPORTED_CAPS } from "../core/wire/control.ts";
 import type { FrameErrorKind } from "../core/wire/pdu.ts";
 import { now } from "../io/clock.ts";
-import type { LaneHandlers, LaneTransport } from "../io/lane-transport.ts";
+import type { LaneTransport } from "../io/lane-transport.ts";
 import { type DebouncedLog, debounced, type Log } from "../io/log.ts";
-import { dialTlsLane } from "../io/tls-dial.ts";
 import { openUdp, type UdpSocket } from "../io/udp.ts";
+import { LaneDialer } from "./lane-dialer.ts";
 import type { NodeIdentity, Role, RoleContext } from "./role.ts";
 import { laneTuning, sessionSettings } from "./settings.ts";
 import { Tunnel } from "./tunnel.ts";
@@ -37,18 +35,11 @@ class Client implements Role {
   readonly #counters = new TunnelCounters();
   readonly #session: Session;
   readonly #tunnel: Tunnel;
-  readonly #pool: LanePool;
-  readonly #stop = new AbortController();
+  readonly #dialer: LaneDialer;
   readonly #handshakeFailures = new Map<string, number>();
   #udp: UdpSocket | undefined;
   #peer: { port: number; address: string } | undefined;
-  #poolTimer: Timer | undefined;
-  #poolTimerAt: Instant = NEVER;
   #lastError: UtError | undefined;
-  /** Dials under way; the pool's own view goes on beyond the last command that was obeyed. */
-  #dials = 0;
-  /** The server has said something over some lane. */
-  #heard = false;
   #stopping = false;
 
   constructor(config: Config, identity: NodeIdentity, context: RoleContext) {
@@ -69,11 +60,7 @@ class Client implements Role {
       laneClosed: (lane: Lane, error: UtError | undefined) => this.#laneClosed(lane, error),
     };
     this.#tunnel = new Tunnel(this.#session, laneTuning(config), hooks, this.#noisy);
-    this.#pool = new LanePool({
-      lanes: config.tcp.lanes,
-      idleMs: config.tcp.idle_seconds * 1_000,
-      random: Math.random,
-    });
+    this.#dialer = this.#createDialer();
   }
 
   async start(): Promise<void> {
@@ -92,10 +79,7 @@ class Client implements Role {
       },
       onError: (error) => this.#noisy.warn("udp_unreachable", { port: this.#peer?.port, err: error }),
     });
-    if (this.#config.tcp.prewarm) {
-      this.#pool.demand(now());
-      this.#runPool();
-    }
+    if (this.#config.tcp.prewarm) this.#dialer.demand();
   }
 
   get port(): number {
@@ -104,6 +88,7 @@ class Client implements Role {
 
   status(): NodeStatus {
     const udp = `${this.#udp?.host ?? ""}:${this.port}`;
+    this.#counters.laneReconnects = this.#dialer.redials;
     return {
       role: "client",
       cn: this.#identity.cn,
@@ -119,16 +104,16 @@ class Client implements Role {
 
   async drain(deadline: AbortSignal): Promise<void> {
     this.#stopping = true;
+    this.#dialer.stop();
     // What waits while the first lanes are being dialled was accepted, too.
-    await this.#tunnel.drain("shutdown", deadline, () => this.#dials > 0);
-    this.#stop.abort();
+    await this.#tunnel.drain("shutdown", deadline, () => this.#dialer.dialing > 0);
+    this.#dialer.abort();
     await this.#udp?.drained(deadline);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
-    clearTimeout(this.#poolTimer);
-    this.#stop.abort();
+    this.#dialer.abort();
     this.#tunnel.dispose();
     this.#udp?.[Symbol.dispose]();
     this.#noisy.flush();
@@ -141,98 +126,39 @@ class Client implements Role {
       this.#session.sourcePort = port;
     }
     this.#tunnel.offer(datagram);
-    if (!this.#stopping) this.#active();
-  }
-
-  /** Traffic keeps lanes up and brings missing ones back. */
-  #active(): void {
-    this.#pool.touch(now());
-    if (this.#pool.openLanes === this.#config.tcp.lanes) return;
-    this.#pool.demand(now());
-    this.#runPool();
+    this.#dialer.demand();
   }
 
   #deliver(datagrams: readonly Uint8Array[]): void {
-    this.#pool.touch(now());
+    this.#dialer.touch();
     if (this.#peer === undefined) this.#counters.down.drops.no_peer += datagrams.length;
     else this.#udp?.sendTo(datagrams, this.#peer.port, this.#peer.address);
   }
 
-  #runPool(): void {
-    if (this.#stopping) return;
-    for (let command = this.#pool.pollCommand(); command !== undefined; command = this.#pool.pollCommand()) {
-      if (command.type === "dial") this.#dial(command.lane);
-      else {
-        this.#log.info("idle_close", { idle_seconds: this.#config.tcp.idle_seconds });
-        this.#tunnel.goodbye("idle");
-      }
-    }
-    this.#counters.laneReconnects = this.#pool.redials;
-    this.#armPoolTimer();
-  }
-
-  /** Left alone when nothing changed: a timer that every datagram pushes back would never fire under traffic. */
-  #armPoolTimer(): void {
-    const next = this.#pool.nextTimeout();
-    if (next === this.#poolTimerAt) return;
-    clearTimeout(this.#poolTimer);
-    this.#poolTimerAt = next;
-    if (Number.isFinite(next)) this.#poolTimer = setTimeout(() => this.#poolTimeout(), Math.max(0, next - now()));
-  }
-
-  #poolTimeout(): void {
-    this.#poolTimerAt = NEVER;
-    this.#pool.handleTimeout(now());
-    this.#runPool();
-  }
-
-  #dial(laneId: number): void {
-    const server = this.#config.tcp.server_addr;
-    if (server === undefined) throw new UtError("config.invalid", "tcp.server_addr is missing");
-    const lane = new Lane(laneId);
-    this.#dials++;
-    let transport: LaneTransport | undefined;
-    let proven = false;
-    const handlers: LaneHandlers = {
-      opened: (opened, handshakeMs) => {
-        // All that waited has left over other lanes.
-        if (this.#stopping && this.#session.queuedPackets === 0) {
-          opened.terminate();
-          return;
-        }
-        this.#dials--;
-        transport = opened;
-        this.#laneOpened(lane, opened, handshakeMs);
-      },
-      data: (chunk) => {
-        this.#tunnel.received(lane, chunk);
-        if (!proven && (lane.greeted || lane.packetsIn > 0)) {
-          proven = true;
-          this.#heard = true;
-          this.#pool.proven(now(), laneId);
-          this.#runPool();
-        }
-      },
-      drained: () => this.#tunnel.drained(lane),
-      closed: (error) => {
-        if (transport !== undefined) this.#tunnel.closed(lane, error);
-        else this.#dialFailed(laneId, error);
-      },
-    };
-    dialTlsLane(
+  #createDialer(): LaneDialer {
+    const { tcp, tls } = this.#config;
+    return new LaneDialer(
+      { tcp, serverName: tls.server_name, identity: this.#identity, resolve: this.#context.resolve },
       {
-        host: server.host,
-        port: server.port,
-        serverName: this.#config.tls.server_name ?? server.host,
-        identity: this.#identity,
-        resolve: this.#context.resolve,
+        opened: (lane, transport, handshakeMs) => this.#laneOpened(lane, transport, handshakeMs),
+        data: (lane, chunk) => this.#tunnel.received(lane, chunk),
+        drained: (lane) => this.#tunnel.drained(lane),
+        closed: (lane, error) => this.#tunnel.closed(lane, error),
+        failed: (laneId, error) => this.#dialFailed(laneId, error),
+        idle: () => {
+          this.#log.info("idle_close", { idle_seconds: tcp.idle_seconds });
+          this.#tunnel.goodbye("idle");
+        },
       },
-      handlers,
-      this.#stop.signal,
     );
   }
 
   #laneOpened(lane: Lane, transport: LaneTransport, handshakeMs: number): void {
+    // All that waited has left over other lanes.
+    if (this.#stopping && this.#session.queuedPackets === 0) {
+      transport.terminate();
+      return;
+    }
     this.#context.handshakeDone(this.#identity.cn, handshakeMs);
     this.#log.info("lane_open", { lane_id: lane.id, remote: transport.remote, handshake_ms: Math.round(handshakeMs) });
     this.#lastError = undefined;
@@ -246,21 +172,15 @@ class Client implements Role {
     });
     this.#session.attach(now(), lane);
     this.#tunnel.add(lane, transport);
-    this.#pool.opened(now(), lane.id);
-    this.#runPool();
   }
 
-  #dialFailed(laneId: number, error: UtError | undefined): void {
-    this.#dials--;
-    const cause = error ?? new UtError("lane.closed", "The node is stopping");
-    this.#lastError = cause;
-    if (cause.kind === "tls.handshake") {
-      const reason = String(cause.details.code ?? "other");
+  #dialFailed(laneId: number, error: UtError): void {
+    this.#lastError = error;
+    if (error.kind === "tls.handshake") {
+      const reason = String(error.details.code ?? "other");
       this.#handshakeFailures.set(reason, (this.#handshakeFailures.get(reason) ?? 0) + 1);
-      this.#log.warn("tls_handshake_fail", { lane_id: laneId, reason, err: cause });
-    } else if (!this.#stopping) this.#log.warn("lane_dial_fail", { lane_id: laneId, err: cause });
-    this.#pool.failed(now(), laneId);
-    this.#runPool();
+      this.#log.warn("tls_handshake_fail", { lane_id: laneId, reason, err: error });
+    } else if (!this.#stopping) this.#log.warn("lane_dial_fail", { lane_id: laneId, err: error });
     this.#tunnel.progressed();
   }
 
@@ -275,10 +195,9 @@ class Client implements Role {
     });
     if (!worked) this.#countUnheard(lane);
     if (!worked) this.#lastError = error ?? new UtError("lane.closed", "The server hung up before it answered HELLO");
-    this.#pool.closed(now(), lane.id, worked);
+    this.#dialer.closed(lane, worked);
     // It came in behind the GOODBYE of an idle close, and nothing else may come to ask for a lane.
-    if (this.#session.queuedPackets > 0) this.#pool.demand(now());
-    this.#runPool();
+    if (this.#session.queuedPackets > 0) this.#dialer.demand();
   }
 
   /**
@@ -287,7 +206,7 @@ class Client implements Role {
    * times, too.
    */
   #countUnheard(lane: Lane): void {
-    if (this.#heard && this.#session.caps === undefined) return;
+    if (this.#dialer.heard && this.#session.caps === undefined) return;
     this.#counters.up.drops.lane_lost += lane.packetsOut - lane.orphans().length;
   }
 

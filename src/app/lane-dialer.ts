@@ -1,0 +1,156 @@
+import type { Config } from "../config/schema.ts";
+import { UtError } from "../core/error.ts";
+import { type Instant, NEVER } from "../core/time.ts";
+import { Lane } from "../core/tunnel/lane.ts";
+import { LanePool } from "../core/tunnel/lane-pool.ts";
+import { now } from "../io/clock.ts";
+import type { LaneTransport } from "../io/lane-transport.ts";
+import { dialTlsLane, type Resolve } from "../io/tls-dial.ts";
+import type { TlsIdentity } from "../io/tls-lane.ts";
+
+/** What the client does with the lanes that its dialer brings. */
+export interface LaneDialerHooks {
+  opened(lane: Lane, transport: LaneTransport, handshakeMs: number): void;
+  data(lane: Lane, chunk: Uint8Array): void;
+  drained(lane: Lane): void;
+  closed(lane: Lane, error: UtError | undefined): void;
+  /** A dial did not become a lane. */
+  failed(laneId: number, error: UtError): void;
+  /** Nothing has passed for so long that all lanes should go. */
+  idle(): void;
+}
+
+export interface LaneDialerOptions {
+  readonly tcp: Config["tcp"];
+  /** The name that the server's certificate must carry, if it is not the host of `tcp.server_addr`. */
+  readonly serverName: string | undefined;
+  readonly identity: TlsIdentity;
+  readonly resolve: Resolve | undefined;
+}
+
+/** Dials when the `LanePool` says so, keeps its one timer, and tells it what became of each dial and each lane. */
+export class LaneDialer {
+  readonly #options: LaneDialerOptions;
+  readonly #hooks: LaneDialerHooks;
+  readonly #pool: LanePool;
+  readonly #abort = new AbortController();
+  #timer: Timer | undefined;
+  #timerAt: Instant = NEVER;
+  #stopped = false;
+  /** Dials under way. */
+  dialing = 0;
+  /** The server has said something, over some lane. */
+  heard = false;
+
+  constructor(options: LaneDialerOptions, hooks: LaneDialerHooks) {
+    this.#options = options;
+    this.#hooks = hooks;
+    const { lanes, idle_seconds } = options.tcp;
+    this.#pool = new LanePool({ lanes, idleMs: idle_seconds * 1_000, random: Math.random });
+  }
+
+  /** Lanes dialled again after one broke or failed. */
+  get redials(): number {
+    return this.#pool.redials;
+  }
+
+  /** Datagrams pass: that keeps lanes up. */
+  touch(): void {
+    this.#pool.touch(now());
+  }
+
+  /** Datagrams want to go, or soon will: that brings missing lanes back, too. */
+  demand(): void {
+    this.#pool.touch(now());
+    if (this.#stopped || this.#pool.openLanes === this.#options.tcp.lanes) return;
+    this.#pool.demand(now());
+    this.#run();
+  }
+
+  /** `worked`: the server had acknowledged the lane or had sent data. */
+  closed(lane: Lane, worked: boolean): void {
+    this.#pool.closed(now(), lane.id, worked);
+    this.#run();
+  }
+
+  /** No dial begins any more; those under way go on. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** Give up the dials that are under way, too. Open lanes are their owner's. */
+  abort(): void {
+    this.stop();
+    this.#abort.abort();
+  }
+
+  #run(): void {
+    if (this.#stopped) return;
+    for (let command = this.#pool.pollCommand(); command !== undefined; command = this.#pool.pollCommand()) {
+      if (command.type === "dial") this.#dial(command.lane);
+      else this.#hooks.idle();
+    }
+    this.#armTimer();
+  }
+
+  /** Left alone when nothing changed: a timer that every datagram pushes back would never fire under traffic. */
+  #armTimer(): void {
+    const next = this.#pool.nextTimeout();
+    if (next === this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = next;
+    if (!Number.isFinite(next)) return;
+    this.#timer = setTimeout(
+      () => {
+        this.#timerAt = NEVER;
+        this.#pool.handleTimeout(now());
+        this.#run();
+      },
+      Math.max(0, next - now()),
+    );
+  }
+
+  #dial(laneId: number): void {
+    const { tcp, serverName, identity, resolve } = this.#options;
+    // Invariant: the config of a client has it.
+    const { host, port } = tcp.server_addr!;
+    const lane = new Lane(laneId);
+    let isOpen = false;
+    let proven = false;
+    this.dialing++;
+    dialTlsLane(
+      { host, port, serverName: serverName ?? host, identity, resolve },
+      {
+        opened: (transport, handshakeMs) => {
+          this.dialing--;
+          isOpen = true;
+          this.#hooks.opened(lane, transport, handshakeMs);
+          this.#pool.opened(now(), laneId);
+          this.#run();
+        },
+        data: (chunk) => {
+          this.#hooks.data(lane, chunk);
+          if (proven || (!lane.greeted && lane.packetsIn === 0)) return;
+          proven = true;
+          this.heard = true;
+          this.#pool.proven(now(), laneId);
+          this.#run();
+        },
+        drained: () => this.#hooks.drained(lane),
+        closed: (error) => {
+          if (isOpen) this.#hooks.closed(lane, error);
+          else this.#failed(laneId, error ?? new UtError("lane.closed", "Dial given up: the node is stopping"));
+        },
+      },
+      this.#abort.signal,
+    );
+  }
+
+  #failed(laneId: number, error: UtError): void {
+    this.dialing--;
+    this.#pool.failed(now(), laneId);
+    this.#hooks.failed(laneId, error);
+    this.#run();
+  }
+}
