@@ -9,7 +9,9 @@ import type { LaneTransport } from "../io/lane-transport.ts";
 import type { Log } from "../io/log.ts";
 import {
   getCongestionControl,
+  readWindow,
   setCongestionControl,
+  setNoDelay,
   setNotSentLowat,
   setReceiveBuffer,
   setSendBuffer,
@@ -17,9 +19,12 @@ import {
   type TcpInfo,
   tcpInfo,
 } from "../io/sockopt.ts";
+import { BATCH_BYTES } from "./settings.ts";
 
 export interface LaneTuning {
   readonly congestion: "auto" | CongestionControl | "system";
+  /** TCP_NODELAY; transports set it by themselves. */
+  readonly noDelay: boolean;
   /** TCP_NOTSENT_LOWAT, bytes. */
   readonly notSentLowat: number;
   /** TCP_USER_TIMEOUT. */
@@ -31,12 +36,16 @@ export interface LaneTuning {
 
 /** TCP_INFO of each lane is read so often while datagrams flow: a stall of one round trip should not be missed. */
 const SAMPLE_MS = 50;
+/** How long a window that holds a batch is believed. */
+const WINDOW_FRESH_MS = 5;
 /** Losses are attributed by the round trip of the moment, so the chooser wants every sample, but needs no more. */
 const QUIET_MS = 2_000;
 
 interface Tuned {
   readonly transport: LaneTransport;
   readonly stall: StallDetector;
+  /** When its window was last read. */
+  askedAt: Instant;
 }
 
 /**
@@ -68,10 +77,11 @@ export class LaneTuner {
   }
 
   added(lane: Lane, transport: LaneTransport): void {
-    this.#lanes.set(lane, { transport, stall: new StallDetector() });
+    this.#lanes.set(lane, { transport, stall: new StallDetector(), askedAt: Number.NEGATIVE_INFINITY });
     const { fd } = transport;
     if (fd === undefined) return;
-    const { notSentLowat, userTimeoutMs, sendBuffer, receiveBuffer } = this.#tuning;
+    const { noDelay, notSentLowat, userTimeoutMs, sendBuffer, receiveBuffer } = this.#tuning;
+    if (!noDelay) setNoDelay(fd, false);
     setNotSentLowat(fd, notSentLowat);
     setUserTimeout(fd, userTimeoutMs);
     if (sendBuffer !== undefined) setSendBuffer(fd, sendBuffer);
@@ -101,6 +111,19 @@ export class LaneTuner {
       } else this.#sample(time);
     }, SAMPLE_MS);
     this.#timer.unref();
+  }
+
+  /**
+   * Before datagrams are given out: which lanes can send at once? Writing spends a window and only an acknowledgement
+   * refills it, so a lane whose window still holds a batch is not asked again at once: each question is a system call.
+   */
+  refreshWindows(time: Instant): void {
+    for (const [lane, tuned] of this.#lanes) {
+      if (!lane.ready || tuned.transport.fd === undefined) continue;
+      if (lane.window >= BATCH_BYTES && time - tuned.askedAt < WINDOW_FRESH_MS) continue;
+      tuned.askedAt = time;
+      readWindow(tuned.transport.fd, lane);
+    }
   }
 
   /** Datagrams flow (again). */

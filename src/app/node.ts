@@ -36,6 +36,8 @@ export async function runNode(config: Config, signal: AbortSignal): Promise<void
       metrics,
       status,
       build: buildInfo,
+      log,
+      signal,
     }),
   );
   for (const role of config.roles) {

@@ -20,6 +20,7 @@ export function sessionSettings(config: Config): Omit<SessionOptions, "clientCn"
 export function laneTuning(config: Config): LaneTuning {
   return {
     congestion: config.tcp.congestion,
+    noDelay: config.tcp.tcp_nodelay,
     notSentLowat: config.tcp.tcp_buf,
     userTimeoutMs: config.tcp.user_timeout_ms,
     sendBuffer: config.tcp.sndbuf,

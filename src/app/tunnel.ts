@@ -270,6 +270,7 @@ export class Tunnel {
   #pump(): void {
     if (this.session.queuedPackets > 0) {
       this.#tuner.active();
+      this.#tuner.refreshWindows(now());
       for (let lane = this.session.nextBatch(now()); lane !== undefined; lane = this.session.nextBatch(now()))
         this.flush(lane);
     }

@@ -13,6 +13,7 @@ const SO_SNDBUF = linux ? 7 : 0x1001;
 const SO_RCVBUF = linux ? 8 : 0x1002;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
+const TCP_NODELAY = 1;
 const TCP_INFO = 11;
 const TCP_CONGESTION = 13;
 const TCP_USER_TIMEOUT = 18;
@@ -21,6 +22,11 @@ const TCP_NOTSENT_LOWAT = linux ? 25 : 0x201;
 const TCP_RXT_CONNDROPTIME = 0x80;
 const IP_RECVERR = 11;
 const IPV6_RECVERR = 25;
+
+/** Off lets Nagle's algorithm hold a small write back until the one before is acknowledged. */
+export function setNoDelay(fd: number, on: boolean): boolean {
+  return setInteger(fd, IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0);
+}
 
 /** Keep the kernel's unsent part small, so that the backlog stays in our queue. */
 export function setNotSentLowat(fd: number, bytes: number): boolean {
@@ -110,6 +116,27 @@ export function tcpInfo(fd: number): TcpInfo | undefined {
     minRttMs: minRtt === NO_MIN_RTT ? 0 : minRtt / 1_000,
     deliveryRate: Number(view.getBigUint64(160, true)),
   };
+}
+
+/** Linux `TCP_CA_Recovery`: a lost segment is being sent again; `TCP_CA_Loss` (4): after a timeout. */
+const CA_RECOVERY = 3;
+/** TCP_INFO up to tcpi_notsent_bytes. */
+const WINDOW_BYTES = 148;
+
+/**
+ * The two facts that a scheduler needs of a lane, without an allocation: bytes that the congestion window still lets
+ * out (negative when unsent bytes wait already), or NaN where nobody knows; and whether a loss is being repaired.
+ */
+export function readWindow(fd: number, into: { window: number; recovering: boolean }): void {
+  if (!linux || getsockopt(fd, IPPROTO_TCP, TCP_INFO, buffer) < WINDOW_BYTES) return;
+  const free = view.getUint32(80, true) - view.getUint32(24, true) + sackedAndLost();
+  into.window = free * view.getUint32(16, true) - view.getUint32(144, true);
+  into.recovering = (buffer[1] ?? 0) >= CA_RECOVERY;
+}
+
+/** Segments that are no longer in flight although nobody acknowledged them: tcpi_sacked + tcpi_lost - tcpi_retrans. */
+function sackedAndLost(): number {
+  return view.getUint32(28, true) + view.getUint32(32, true) - view.getUint32(36, true);
 }
 
 const cell = new Int32Array(1);

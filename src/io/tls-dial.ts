@@ -108,10 +108,23 @@ function refusal({ port }: DialOptions, { address }: ResolvedAddress, cause: unk
   const target = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
   return new UtError(
     "io.connect",
-    `Cannot connect to ${target}: ${errorMessage(cause)}; check that the server runs and that its TCP port is reachable`,
+    `Cannot connect to ${target}: ${reasonOf(cause)}; check that the server runs and that its TCP port is reachable`,
     { cause, details: { address, port } },
   );
 }
+
+/** Bun's message for each of them is "Failed to connect"; the system's own word is in the code. */
+function reasonOf(cause: unknown): string {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  return REASONS[code] ?? (code === "" ? errorMessage(cause) : `${errorMessage(cause)} (${code})`);
+}
+
+const REASONS: Record<string, string> = {
+  ECONNREFUSED: "connection refused (ECONNREFUSED)",
+  ETIMEDOUT: "no answer (ETIMEDOUT)",
+  EHOSTUNREACH: "no route to that host (EHOSTUNREACH)",
+  ENETUNREACH: "network unreachable (ENETUNREACH)",
+};
 
 function givenUp(): UtError {
   return new UtError("lane.closed", "Dial given up: the node is stopping");

@@ -6,11 +6,11 @@ export const RESERVED_PATHS: readonly string[] = ["/", "/healthz", "/readyz", "/
 
 const EXPECTED_PATH = `an absolute path such as "/metrics", other than ${RESERVED_PATHS.slice(0, -1).join(", ")} and ${RESERVED_PATHS.at(-1)}`;
 
-/** The status address: Prometheus metrics, health checks and the status page. */
+/** The status address: Prometheus metrics, health checks and the node's state as JSON. */
 export const metricsSection = mapping({
   listen_addr: address("listen", "127.0.0.1:5080")
     .prefault("127.0.0.1:5080")
-    .describe("Where metrics, /healthz, /readyz, /api/status and the status page are served."),
+    .describe("Where metrics, /healthz, /readyz and /api/status are served."),
   path: z
     .string({ error: EXPECTED_PATH })
     .regex(/^(\/[\w.~-]+)+$/, { error: EXPECTED_PATH })
@@ -19,4 +19,4 @@ export const metricsSection = mapping({
     .describe("Path of the Prometheus metrics."),
   per_client_cn: flag().default(true).describe("Label series with the client's certificate name (client_cn)."),
   per_lane: flag().default(false).describe("Label series with lane_id as well: many more series."),
-}).describe("The status address: metrics, health checks, status page.");
+}).describe("The status address: metrics, health checks, state as JSON.");

@@ -48,6 +48,10 @@ export class Lane {
   blockedSince: Instant = NEVER;
   /** The path seems to have stalled (TCP_INFO): take it only if no better lane is left. */
   stalled = false;
+  /** A segment was lost and is being repaired: what goes in now waits behind it for a round trip (TCP_INFO). */
+  recovering = false;
+  /** Bytes that the congestion window lets out at once (TCP_INFO), Infinity where nobody knows. */
+  window = Number.POSITIVE_INFINITY;
 
   /** Both sides have agreed on SEQ, on this lane: set by hello_ack (client) or hello (server). */
   sequenced = false;
@@ -115,6 +119,7 @@ export class Lane {
   wrote(now: Instant, bytes: number): void {
     this.start += bytes;
     this.bytesOut += bytes;
+    this.window -= bytes;
     if (this.start === this.end) {
       this.start = 0;
       this.end = 0;

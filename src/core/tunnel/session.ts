@@ -13,6 +13,9 @@ import { serialNext } from "./serial.ts";
 /** What has waited longer when lanes return is stale: WireGuard has long sent something newer. */
 export const STALE_MS = 5_000;
 
+/** What a lane takes even when its window is full, so that an acknowledgement finds something to send: two segments. */
+const MIN_BATCH_BYTES = 4 * 1024;
+
 export interface SessionOptions {
   readonly clientCn: string;
   readonly sessionId: string;
@@ -110,7 +113,7 @@ export class Session {
     if (head === undefined) return undefined;
     const lane = this.#scheduler.pick(this.lanes, head, this.sourcePort);
     if (lane === undefined) return undefined;
-    const budget = this.#options.batchBytes;
+    const budget = this.#budget(lane);
     let first: Uint8Array | undefined;
     for (;;) {
       this.queue.thin(now);
@@ -235,6 +238,11 @@ export class Session {
     this.#orphans = fresh;
   }
 
+  /** What a lane takes at a time: no more than its window lets out, else the rest waits in there while others idle. */
+  #budget(lane: Lane): number {
+    return Math.min(this.#options.batchBytes, Math.max(MIN_BATCH_BYTES, lane.window));
+  }
+
   #takeSeq(): number {
     const seq = this.#sendSeq;
     this.#sendSeq = serialNext(seq);
@@ -252,7 +260,7 @@ export class Session {
     const able = (orphan: Waiting) => (lane: Lane) => orphan.seq < 0 || (lane.sequenced && lane.epoch === this.epoch);
     const lane = this.#scheduler.pick(this.lanes.filter(able(first)), first.datagram, this.sourcePort);
     if (lane === undefined) return undefined;
-    const budget = this.#options.batchBytes;
+    const budget = this.#budget(lane);
     for (let next = this.#orphans[0]; next !== undefined && lane.pendingBytes < budget; next = this.#orphans[0]) {
       if (!able(next)(lane)) break;
       lane.putData(next.datagram, next.seq);

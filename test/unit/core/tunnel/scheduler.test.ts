@@ -91,6 +91,30 @@ describe("stalled lanes", () => {
   });
 });
 
+describe("windows and repairs (TCP_INFO)", () => {
+  test("a lane that can send at once goes before one whose window is full, that before one that repairs a loss", () => {
+    const among = lanes(4);
+    among[0]!.recovering = true;
+    among[1]!.window = 0;
+    among[3]!.window = 1;
+    const scheduler = new Scheduler("round_robin");
+    expect(picks(scheduler, among, 4)).toEqual([2, 3, 2, 3]);
+    block(among[2]!);
+    block(among[3]!);
+    expect(picks(scheduler, among, 2)).toEqual([1, 1]);
+    block(among[1]!);
+    expect(picks(scheduler, among, 2)).toEqual([0, 0]);
+  });
+
+  test("lanes of one kind share in turn", () => {
+    const among = lanes(3);
+    for (const lane of among) lane.window = -100;
+    expect(picks(new Scheduler("round_robin"), among, 4)).toEqual([0, 1, 2, 0]);
+    for (const lane of among) lane.recovering = true;
+    expect(picks(new Scheduler("round_robin"), among, 4)).toEqual([0, 1, 2, 0]);
+  });
+});
+
 describe("hash", () => {
   test("a WireGuard peer keeps its lane, whatever the source port and the data", () => {
     const among = lanes(5);
