@@ -18,7 +18,9 @@ const EXIT_INTERRUPTED = 130;
 /** Run one command line and say with which code the process should end. Errors are printed, never thrown. */
 export async function runCli(argv: readonly string[]): Promise<number> {
   const interrupt = new AbortController();
-  const onSignal = () => (interrupt.signal.aborted ? process.kill(process.pid, "SIGKILL") : interrupt.abort());
+  const insisted = Promise.withResolvers<number>();
+  // The first signal asks the command to finish what it does; the second one does not wait for it.
+  const onSignal = () => (interrupt.signal.aborted ? insisted.resolve(EXIT_INTERRUPTED) : interrupt.abort());
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   const terminal: Terminal = {
@@ -29,7 +31,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     signal: interrupt.signal,
   };
   try {
-    return await dispatch(argv, terminal);
+    return await Promise.race([dispatch(argv, terminal), insisted.promise]);
   } catch (error) {
     if (interrupt.signal.aborted && !(error instanceof UtError)) return EXIT_INTERRUPTED;
     // Config problems begin with file:line:column, which editors and terminals make clickable.
@@ -38,6 +40,8 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     if (!(error instanceof UtError)) terminal.err(error instanceof Error ? (error.stack ?? "") : "");
     return error instanceof UtError && /^(usage|config)\./.test(error.kind) ? EXIT_USAGE : EXIT_FAILED;
   } finally {
+    process.off("SIGINT", onSignal);
+    process.off("SIGTERM", onSignal);
     await flushLog();
   }
 }
