@@ -1,66 +1,18 @@
 import { describe, expect, test } from "bun:test";
 import { NEVER } from "../../../../src/core/time.ts";
-import { BACKOFF_MAX_MS, BACKOFF_MIN_MS, LanePool } from "../../../../src/core/tunnel/lane-pool.ts";
+import { BACKOFF_MAX_MS, BACKOFF_MIN_MS } from "../../../../src/core/tunnel/lane-pool.ts";
 import { Random } from "../../../random.ts";
-
-const IDLE_MS = 120_000;
-
-/** A pool, and its commands as text: `dial 0`, `close-idle`. `jitter` answers every question for randomness. */
-class Bench {
-  readonly pool: LanePool;
-  jitter = 0.5;
-  readonly #lanes: number;
-
-  constructor(lanes = 3, random?: () => number) {
-    this.#lanes = lanes;
-    this.pool = new LanePool({ lanes, idleMs: IDLE_MS, random: random ?? (() => this.jitter) });
-  }
-
-  get commands(): string[] {
-    const commands: string[] = [];
-    for (let next = this.pool.pollCommand(); next !== undefined; next = this.pool.pollCommand())
-      commands.push(next.type === "dial" ? `dial ${next.lane}` : next.type);
-    return commands;
-  }
-
-  get states(): string {
-    return Array.from({ length: this.#lanes }, (_, lane) => this.pool.state(lane)).join(" ");
-  }
-
-  /** All lanes dialled, open and answered by the server. */
-  up(now: number): this {
-    this.pool.demand(now);
-    for (let lane = 0; lane < this.#lanes; lane++) {
-      this.pool.opened(now, lane);
-      this.pool.proven(now, lane);
-    }
-    void this.commands;
-    return this;
-  }
-
-  /** Let its timer fire whenever it asks for it until `until`, failing every dial at once; returns when it dialled. */
-  failing(until: number): number[] {
-    const dials: number[] = [];
-    for (let at = this.pool.nextTimeout(); at <= until; at = this.pool.nextTimeout()) {
-      this.pool.handleTimeout(at);
-      for (const command of this.commands) {
-        dials.push(at);
-        this.pool.failed(at, Number(command.slice("dial ".length)));
-      }
-    }
-    return dials;
-  }
-}
+import { IDLE_MS, PoolBench } from "./lane-pool-bench.ts";
 
 describe("first datagram", () => {
   test("nothing happens before it", () => {
-    const bench = new Bench();
+    const bench = new PoolBench();
     bench.pool.handleTimeout(1e9);
     expect([bench.commands, bench.pool.nextTimeout(), bench.states]).toEqual([[], NEVER, "idle idle idle"]);
   });
 
   test("dials all lanes at once, and the next ones dial none", () => {
-    const bench = new Bench(5);
+    const bench = new PoolBench(5);
     bench.pool.demand(0);
     expect(bench.commands).toEqual(["dial 0", "dial 1", "dial 2", "dial 3", "dial 4"]);
     bench.pool.demand(1);
@@ -75,20 +27,20 @@ describe("first datagram", () => {
   });
 
   test("prewarm is the same thing without a datagram, and goes idle like any other", () => {
-    const bench = new Bench(1).up(0);
+    const bench = new PoolBench(1).up(0);
     expect([bench.states, bench.pool.nextTimeout()]).toEqual(["open", IDLE_MS]);
   });
 
   test("a lane that does not exist is a mistake of the caller", () => {
-    expect(() => new Bench(2).pool.opened(0, 2)).toThrow(RangeError);
-    expect(new Bench(2).pool.state(2)).toBe("idle");
+    expect(() => new PoolBench(2).pool.opened(0, 2)).toThrow(RangeError);
+    expect(new PoolBench(2).pool.state(2)).toBe("idle");
   });
 });
 
 describe("backoff", () => {
   test("doubles from 5 s to 60 s, with full jitter", () => {
     expect([BACKOFF_MIN_MS, BACKOFF_MAX_MS]).toEqual([5_000, 60_000]);
-    const bench = new Bench(2);
+    const bench = new PoolBench(2);
     bench.jitter = 0.999;
     bench.pool.demand(0);
     // The other lane lives, so nobody hurries.
@@ -111,7 +63,7 @@ describe("backoff", () => {
   });
 
   test("full jitter may also mean at once", () => {
-    const bench = new Bench(2);
+    const bench = new PoolBench(2);
     bench.jitter = 0;
     bench.pool.demand(0);
     bench.pool.opened(0, 1);
@@ -120,7 +72,7 @@ describe("backoff", () => {
   });
 
   test("begins anew once the server has answered", () => {
-    const bench = new Bench(2);
+    const bench = new PoolBench(2);
     bench.pool.demand(0);
     for (let i = 0; i < 4; i++) bench.pool.failed(0, 0);
     bench.pool.opened(0, 0);
@@ -136,7 +88,7 @@ describe("a server that is away", () => {
   test("is tried at least every 5 s, however long it has been away", () => {
     for (const seed of [1, 2, 3, 4, 5]) {
       const random = new Random(seed);
-      const bench = new Bench(5, () => random.next());
+      const bench = new PoolBench(5, () => random.next());
       bench.pool.demand(0);
       for (const command of bench.commands) bench.pool.failed(0, Number(command.slice("dial ".length)));
       let last = 0;
@@ -157,7 +109,7 @@ describe("a server that is away", () => {
   });
 
   test("a dial that took long is followed at once when it was the only one", () => {
-    const bench = new Bench(1);
+    const bench = new PoolBench(1);
     bench.pool.demand(0);
     bench.pool.failed(10_000, 0);
     expect(bench.pool.nextTimeout()).toBe(5_000);
@@ -166,7 +118,7 @@ describe("a server that is away", () => {
   });
 
   test("when one lane proves to work, the others follow at once", () => {
-    const bench = new Bench(3);
+    const bench = new PoolBench(3);
     bench.pool.demand(0);
     for (const lane of [0, 1, 2]) for (let i = 0; i < 5; i++) bench.pool.failed(0, lane);
     void bench.commands;
@@ -181,7 +133,7 @@ describe("a server that is away", () => {
   });
 
   test("silence ends the trying: nobody waits for these lanes any more", () => {
-    const bench = new Bench(3);
+    const bench = new PoolBench(3);
     bench.pool.demand(0);
     for (const command of bench.commands) bench.pool.failed(0, Number(command.slice("dial ".length)));
     const dials = bench.failing(1e9);
@@ -196,7 +148,7 @@ describe("a server that refuses", () => {
   test("after each handshake, is tried ever more rarely by each lane, and not by all because one opened", () => {
     // Regression: a lane opens before the server has judged its certificate, and each one that did woke all others.
     const random = new Random(7);
-    const bench = new Bench(5, () => random.next());
+    const bench = new PoolBench(5, () => random.next());
     bench.pool.demand(0);
     let dials = 0;
     let now = 0;
@@ -220,13 +172,13 @@ describe("a server that refuses", () => {
 
 describe("a lane that breaks", () => {
   test("after it has worked is dialled again at once", () => {
-    const bench = new Bench(2).up(0);
+    const bench = new PoolBench(2).up(0);
     bench.pool.closed(50, 1, true);
     expect([bench.commands, bench.states, bench.pool.redials]).toEqual([["dial 1"], "open dialing", 1]);
   });
 
   test("again within 5 s waits its turn, so that nothing can make the client hammer", () => {
-    const bench = new Bench(2).up(0);
+    const bench = new PoolBench(2).up(0);
     bench.pool.closed(50, 1, true);
     bench.pool.opened(60, 1);
     bench.pool.proven(70, 1);
@@ -242,7 +194,7 @@ describe("a lane that breaks", () => {
   });
 
   test("after it has worked has no failures to answer for", () => {
-    const bench = new Bench(2);
+    const bench = new PoolBench(2);
     bench.pool.demand(0);
     bench.pool.opened(0, 1);
     for (let i = 0; i < 4; i++) bench.pool.failed(0, 0);
@@ -255,7 +207,7 @@ describe("a lane that breaks", () => {
   });
 
   test("before it has worked waits", () => {
-    const bench = new Bench(2).up(0);
+    const bench = new PoolBench(2).up(0);
     bench.pool.closed(100, 1, true);
     bench.pool.opened(110, 1);
     void bench.commands;
@@ -264,148 +216,16 @@ describe("a lane that breaks", () => {
   });
 
   test("and its redial that fails goes on with backoff", () => {
-    const bench = new Bench(2).up(0);
+    const bench = new PoolBench(2).up(0);
     bench.pool.closed(50, 1, true);
     bench.pool.failed(60, 1);
     expect(bench.pool.nextTimeout()).toBe(60 + 2_500);
   });
 
   test("late news of a lane that is gone proves nothing", () => {
-    const bench = new Bench(2).up(0);
+    const bench = new PoolBench(2).up(0);
     bench.pool.closed(50, 1, false);
     bench.pool.proven(50, 1);
     expect([bench.commands, bench.states]).toEqual([[], "open waiting"]);
-  });
-});
-
-describe("idle", () => {
-  test("closes all lanes 120 s after the last datagram, once", () => {
-    const bench = new Bench(2).up(0);
-    bench.pool.touch(1_000);
-    expect(bench.pool.nextTimeout()).toBe(121_000);
-    bench.pool.handleTimeout(120_999);
-    expect(bench.commands).toEqual([]);
-    bench.pool.handleTimeout(121_000);
-    bench.pool.handleTimeout(121_001);
-    expect([bench.commands, bench.states, bench.pool.nextTimeout()]).toEqual([
-      ["close-idle"],
-      "closing closing",
-      NEVER,
-    ]);
-    bench.pool.closed(121_020, 0, true);
-    bench.pool.closed(121_030, 1, true);
-    expect([bench.commands, bench.states, bench.pool.redials]).toEqual([[], "idle idle", 0]);
-  });
-
-  test("the next datagram dials again", () => {
-    const bench = new Bench(2).up(0);
-    bench.pool.handleTimeout(IDLE_MS);
-    for (const lane of [0, 1]) bench.pool.closed(IDLE_MS + 20, lane, true);
-    void bench.commands;
-    bench.pool.demand(IDLE_MS + 500);
-    expect(bench.commands).toEqual(["dial 0", "dial 1"]);
-  });
-
-  test("a datagram while the lanes say goodbye brings each back as soon as it has closed", () => {
-    const bench = new Bench(2).up(0);
-    bench.pool.handleTimeout(IDLE_MS);
-    expect(bench.commands).toEqual(["close-idle"]);
-    bench.pool.demand(IDLE_MS + 5);
-    expect([bench.commands, bench.pool.openLanes]).toEqual([[], 0]);
-    bench.pool.closed(IDLE_MS + 20, 0, true);
-    expect(bench.commands).toEqual(["dial 0"]);
-    bench.pool.closed(IDLE_MS + 30, 1, true);
-    // They did not break, so these are no redials.
-    expect([bench.commands, bench.pool.redials]).toEqual([["dial 1"], 0]);
-  });
-
-  test("so does one from the other side, told by touch alone", () => {
-    const bench = new Bench(1).up(0);
-    bench.pool.handleTimeout(IDLE_MS);
-    void bench.commands;
-    bench.pool.touch(IDLE_MS + 5);
-    bench.pool.closed(IDLE_MS + 20, 0, true);
-    expect(bench.commands).toEqual(["dial 0"]);
-  });
-
-  test("a lane that opens while the others say goodbye is closed as well", () => {
-    // Regression: it stayed open for ever, since "closing" was remembered for the whole pool.
-    const bench = new Bench(2);
-    bench.pool.demand(0);
-    bench.pool.opened(10, 0);
-    void bench.commands;
-    bench.pool.handleTimeout(IDLE_MS);
-    expect([bench.commands, bench.states]).toEqual([["close-idle"], "closing dialing"]);
-    bench.pool.opened(IDLE_MS + 50, 1);
-    expect(bench.pool.nextTimeout()).toBe(IDLE_MS);
-    bench.pool.handleTimeout(IDLE_MS + 51);
-    expect([bench.commands, bench.states, bench.pool.nextTimeout()]).toEqual([
-      ["close-idle"],
-      "closing closing",
-      NEVER,
-    ]);
-  });
-
-  test("a dial that fails in silence, and a lane that breaks in silence, are left alone", () => {
-    const bench = new Bench(2);
-    bench.pool.demand(0);
-    bench.pool.opened(0, 0);
-    void bench.commands;
-    bench.pool.failed(IDLE_MS, 1);
-    bench.pool.closed(IDLE_MS, 0, true);
-    expect([bench.commands, bench.states, bench.pool.nextTimeout()]).toEqual([[], "idle idle", NEVER]);
-  });
-
-  test("traffic either way keeps the lanes up for as long as it flows", () => {
-    const bench = new Bench(1).up(0);
-    for (let now = 0; now <= 10 * IDLE_MS; now += IDLE_MS - 1) {
-      bench.pool.touch(now);
-      bench.pool.handleTimeout(now + IDLE_MS - 1);
-    }
-    expect([bench.commands, bench.states]).toEqual([[], "open"]);
-  });
-});
-
-describe("any order of events", () => {
-  test("never leaves a pool that has nothing due while datagrams wait and no lane is coming", () => {
-    for (let seed = 1; seed <= 200; seed++) {
-      const random = new Random(seed);
-      const bench = new Bench(3, () => random.next());
-      /** What the shell would do with each lane. */
-      const sockets = new Map<number, "dialing" | "open">();
-      let now = 0;
-      for (let step = 0; step < 300; step++) {
-        now += random.below(20_000);
-        const lane = random.below(3);
-        const socket = sockets.get(lane);
-        const event = random.below(6);
-        if (event === 0) bench.pool.demand(now);
-        else if (event === 1) bench.pool.touch(now);
-        else if (event === 2 && bench.pool.nextTimeout() <= now) bench.pool.handleTimeout(now);
-        else if (socket === "dialing" && random.oneIn(2)) {
-          sockets.set(lane, "open");
-          bench.pool.opened(now, lane);
-        } else if (socket === "dialing") {
-          sockets.delete(lane);
-          bench.pool.failed(now, lane);
-        } else if (socket === "open" && event === 3) bench.pool.proven(now, lane);
-        else if (socket === "open") {
-          sockets.delete(lane);
-          bench.pool.closed(now, lane, random.oneIn(2));
-        }
-        for (const command of bench.commands) {
-          if (command === "close-idle") continue;
-          const dialled = Number(command.slice("dial ".length));
-          // A lane is never dialled while it is there or on its way.
-          expect({ seed, step, already: sockets.get(dialled) }).toEqual({ seed, step, already: undefined });
-          sockets.set(dialled, "dialing");
-        }
-        // Whoever asks for lanes now gets them: they are there, on their way, or due within 5 s of the last dial.
-        bench.pool.demand(now);
-        for (const command of bench.commands) sockets.set(Number(command.slice("dial ".length)), "dialing");
-        if (sockets.size === 0)
-          expect({ seed, step, due: bench.pool.nextTimeout() <= now + 5_000 }).toEqual({ seed, step, due: true });
-      }
-    }
   });
 });
