@@ -220,6 +220,8 @@ export class Tunnel {
         return undefined;
       case "hello":
       case "hello_ack":
+        // What another lane left behind may leave on this one only under its number, that is, from here on.
+        this.#pumpSoon();
         return this.#hooks.control(lane, message);
       default:
         return message satisfies never;
