@@ -1,7 +1,7 @@
 import { UtError } from "../core/error.ts";
 import type { CertificateInfo } from "../io/pki-describe.ts";
 import type { PairFiles, PkiStore } from "../io/pki-store.ts";
-import { formatTime } from "../io/pki-validity.ts";
+import { formatTime, type Validity, validityAt } from "../io/pki-validity.ts";
 import { integerFlag, type ParsedFlags, stringFlag, type Terminal } from "./command.ts";
 
 const DAYS = { min: 1, max: 36_500 };
@@ -15,10 +15,10 @@ export interface Call {
   readonly now: Date;
 }
 
-export function requiredCn(flags: ParsedFlags, action: string): string {
+/** The name of the node, or `usage.bad-flag` with the advice. */
+export function requiredCn(flags: ParsedFlags, advice: string): string {
   const cn = stringFlag(flags, "cn");
-  if (cn === undefined)
-    throw new UtError("usage.bad-flag", `Cannot ${action} a certificate without a name: add --cn NAME`);
+  if (cn === undefined) throw new UtError("usage.bad-flag", `Cannot tell which node: ${advice}`);
   return cn;
 }
 
@@ -30,19 +30,28 @@ export function describeRole(info: CertificateInfo): string {
   return info.names.length > 0 ? `client and server (${info.names.join(", ")})` : "client only (no --host)";
 }
 
-export function describeEnd(info: CertificateInfo, now: Date, days: number): string {
+/** `days` are those that were asked for: where the certificate ends sooner, says why. */
+export function describeEnd(info: CertificateInfo, { store, now }: Call, days: number): string {
   const until = `valid until ${formatTime(info.notAfter)}`;
   const isCut = info.notAfter.getTime() < now.getTime() + (days - 1) * DAY_MS;
-  return isCut ? `${until}, when its CA ends ("ut pki renew --ca" first for longer)` : until;
+  return isCut ? `${until}, when its CA ends ("${store.commandLine("renew", "--ca")}" first for longer)` : until;
 }
 
-/** Errors of `io/pki.ts` know PEM texts and no files: says which of two files it was. */
+/** What becomes of a certificate of this CA that has got a successor: there is no revocation. */
+export function describeOld(old: Validity, now: Date): string {
+  return validityAt(old, now) === "expired"
+    ? "the old certificate has ended"
+    : `the old certificate works until ${formatTime(old.notAfter)}`;
+}
+
+/** Errors of `io/pki.ts` know PEM texts and no files: says which files it was, and what is left to do about them. */
 export async function inFiles<Result>(files: PairFiles, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (cause) {
     if (!(cause instanceof UtError) || !/^pki\.(unreadable|mismatch|expired)$/.test(cause.kind)) throw cause;
     const details = { ...cause.details, ...files };
-    throw new UtError(cause.kind, `${cause.message} (${files.cert}, ${files.key})`, { cause, details });
+    const remedy = cause.kind === "pki.expired" ? "" : ": bring back good copies of both";
+    throw new UtError(cause.kind, `${cause.message} (${files.cert}, ${files.key})${remedy}`, { cause, details });
   }
 }

@@ -1,10 +1,9 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import { errorMessage } from "../core/error.ts";
-import { isIssuedBy } from "../io/pki-chain.ts";
 import { type CertificateInfo, describeCertificate } from "../io/pki-describe.ts";
 import type { PairFiles, PkiStore } from "../io/pki-store.ts";
 import { daysLeft, formatTime, formatTimeLeft, validityAt } from "../io/pki-validity.ts";
 import type { Terminal } from "./command.ts";
+import { isOfCa, type KeyState, keyState } from "./pki-relations.ts";
 
 export interface ShowOptions {
   readonly store: PkiStore;
@@ -25,18 +24,16 @@ export async function showPki({ store, cn, json, now, terminal }: ShowOptions): 
   const nodes = cn === undefined ? await store.nodeNames() : [cn];
   const all = nodes.map((name) => ({ name, files: store.nodeFiles(name) }));
   // A node's own folder may hold no CA, and a folder without anything is not a PKI: read() says so.
-  const authority = await store.readCaCertificate();
+  const authority = await store.readCertificate(store.caFiles);
   if (cn === undefined && (authority !== undefined || all.length === 0))
     all.unshift({ name: "ca", files: store.caFiles });
 
   const entries: Entry[] = [];
   for (const { name, files } of all) entries.push(await describeEntry(name, files, store, authority));
 
-  terminal.out(json ? `${JSON.stringify(toJson(store.dir, entries, now), undefined, 2)}\n` : formatAll(entries, now));
+  terminal.out(json ? JSON.stringify(toJson(store.dir, entries, now), undefined, 2) : formatAll(entries, now));
   return entries.some((entry) => entry.info === undefined) ? 1 : 0;
 }
-
-export type KeyState = "matches" | "mismatch" | "unreadable" | "absent";
 
 interface Entry {
   readonly name: string;
@@ -59,28 +56,15 @@ async function describeEntry(
   const base = { name, files };
   try {
     const info = await describeCertificate(cert);
-    const issuedHere =
-      files === store.caFiles || authority === undefined
-        ? undefined
-        : isIssuedBy(new X509Certificate(cert), new X509Certificate(authority));
+    const issuedHere = files === store.caFiles || authority === undefined ? undefined : isOfCa(cert, authority);
     return { ...base, info, problem: undefined, key: keyState(cert, key), issuedHere };
   } catch (error) {
     return { ...base, info: undefined, problem: errorMessage(error), key: "absent", issuedHere: undefined };
   }
 }
 
-/** Whether a private key, if it is kept here, is the one of a certificate. */
-export function keyState(cert: string, key: string | undefined): KeyState {
-  if (key === undefined) return "absent";
-  try {
-    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key)) ? "matches" : "mismatch";
-  } catch {
-    return "unreadable";
-  }
-}
-
 function formatAll(entries: readonly Entry[], now: Date): string {
-  return entries.map((entry) => `${formatEntry(entry, now).join("\n")}\n`).join("\n");
+  return entries.map((entry) => formatEntry(entry, now).join("\n")).join("\n\n");
 }
 
 function formatEntry({ name, files, info, problem, key, issuedHere }: Entry, now: Date): string[] {

@@ -61,6 +61,7 @@ export function formatSubjectAltName(name: SubjectAltName): string {
 function whyNotDnsName(text: string, name: string): string | undefined {
   const hostname = "expected a DNS name, an IPv4 or an IPv6 address";
   if (text.includes("://")) return `it is a URL: ${hostname}`;
+  if (/[\s,;]/.test(text)) return "it is more than one word: give each host its own --host";
   if (text.includes("%")) return `a zone is meaningful on one machine only: ${hostname}`;
   if (/:\d+$/.test(text)) return `it carries a port, and a certificate is good for every port: ${hostname}`;
   if (/^[\d.]+$/.test(text)) return `it is no IPv4 address: ${hostname}`;

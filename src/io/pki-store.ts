@@ -1,5 +1,5 @@
 import { access, mkdir, readdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { isCommonName } from "../core/common-name.ts";
 import { UtError } from "../core/error.ts";
 import { createFile, replaceFile } from "./atomic-file.ts";
@@ -15,6 +15,7 @@ const CERT_MODE = 0o644;
 const KEY_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 const CA_NAME = "ca";
+const DEFAULT_DIR = "./pki";
 
 /**
  * The folder of `ut pki`: `ca.pem ca.key`, and `NAME.pem NAME.key` for each node. Every file appears whole or not at
@@ -27,9 +28,15 @@ export class PkiStore {
   readonly dir: string;
   readonly caFiles: PairFiles;
 
-  constructor(dir: string) {
+  constructor(dir = DEFAULT_DIR) {
     this.dir = dir;
     this.caFiles = this.#pair(CA_NAME);
+  }
+
+  /** A command for this very folder, to be copied into a shell: `ut pki renew --dir D --cn home`. */
+  commandLine(subcommand: string, ...flags: string[]): string {
+    const dir = this.dir === DEFAULT_DIR ? [] : ["--dir", shellWord(this.dir)];
+    return ["ut pki", subcommand, ...dir, ...flags].join(" ");
   }
 
   /** @throws UtError `pki.bad-name` for what is no CN, or no safe file name */
@@ -63,26 +70,22 @@ export class PkiStore {
     const [cert, key] = [await readIfThere(this.caFiles.cert), await readIfThere(this.caFiles.key)];
     if (cert !== undefined && key !== undefined) return { cert, key };
     const absent = cert === undefined ? this.caFiles.cert : this.caFiles.key;
-    throw new UtError(
-      "pki.missing",
-      `Cannot sign with the CA in ${this.dir}: there is no ${absent}: make a CA with "ut pki init", or name its folder with --dir`,
-      { details: { path: absent } },
-    );
+    const remedy = cert === undefined ? this.#caRemedy() : "bring it back to where its certificate is";
+    throw new UtError("pki.missing", `Cannot sign with the CA in ${this.dir}: there is no ${absent}: ${remedy}`, {
+      details: { path: absent },
+    });
   }
 
-  /** Undefined where the folder holds none, as on a node. @throws UtError `io.file` */
-  async readCaCertificate(): Promise<string | undefined> {
-    return readIfThere(this.caFiles.cert);
+  /** Undefined where there is none: on a node the folder may hold no CA. @throws UtError `io.file` */
+  async readCertificate(files: PairFiles): Promise<string | undefined> {
+    return readIfThere(files.cert);
   }
 
   /** The certificate of the CA or a node, and its key where it is kept here. @throws UtError `pki.missing`, `io.file` */
   async read(files: PairFiles): Promise<{ readonly cert: string; readonly key: string | undefined }> {
     const cert = await readIfThere(files.cert);
     if (cert !== undefined) return { cert, key: await readIfThere(files.key) };
-    const remedy =
-      files === this.caFiles
-        ? 'make a CA with "ut pki init", or name its folder with --dir'
-        : '"ut pki show" lists what there is';
+    const remedy = files === this.caFiles ? this.#caRemedy() : await this.#nodeRemedy();
     throw new UtError("pki.missing", `Cannot read ${files.cert}: there is no such file: ${remedy}`, {
       details: { path: files.cert },
     });
@@ -98,10 +101,29 @@ export class PkiStore {
   async refuseExisting(files: PairFiles): Promise<void> {
     for (const path of [files.cert, files.key]) {
       if (!(await exists(path))) continue;
-      throw new UtError("pki.exists", `Cannot create ${path}: it exists: use --force to replace it`, {
+      throw new UtError("pki.exists", `Cannot create ${path}: it exists: ${this.#existsRemedy(files, path)}`, {
         details: { path },
       });
     }
+  }
+
+  /** Who meets a file that exists mostly wants it to last longer, and --force is a costly way to that. */
+  #existsRemedy(files: PairFiles, path: string): string {
+    if (path === files.key) return "use --force to replace it";
+    if (files === this.caFiles)
+      return `"${this.commandLine("renew", "--ca")}" makes it last longer; --force makes another CA, and all nodes need new certificates`;
+    const cn = basename(path, ".pem");
+    return `"${this.commandLine("renew", "--cn", cn)}" makes it last longer; --force replaces it, and its key`;
+  }
+
+  #caRemedy(): string {
+    return `make a CA with "${this.commandLine("init")}", or name its folder with --dir`;
+  }
+
+  async #nodeRemedy(): Promise<string> {
+    return (await exists(this.dir))
+      ? `"${this.commandLine("show")}" lists what there is`
+      : "name the folder of its CA with --dir";
   }
 
   async #writePair(files: PairFiles, pair: KeyedCertificate, force: boolean): Promise<void> {
@@ -169,4 +191,9 @@ function fileError(action: string, path: string, cause: unknown): UtError {
 
 function errorCode(error: unknown): string | undefined {
   return error instanceof Error && "code" in error ? String(error.code) : undefined;
+}
+
+/** Quoted where a shell would otherwise split or expand it. */
+function shellWord(text: string): string {
+  return /^[\w./:@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

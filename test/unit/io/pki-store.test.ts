@@ -52,15 +52,27 @@ describe("files", () => {
     expect(await store.nodeNames()).toEqual(["home"]);
   });
 
-  test.each(["pem", "key"])("nothing is written where NAME.%s alone exists", async (extension) => {
+  test.each([
+    ["pem", '"ut pki renew --dir DIR --cn home" makes it last longer; --force replaces it, and its key'],
+    ["key", "use --force to replace it"],
+  ])("nothing is written where NAME.%s alone exists", async (extension, advice) => {
     await store.writeCa(OLD, { force: false });
     await writeFile(join(dir, `home.${extension}`), "old");
     expect(await failure(store.writeNode("home", NEW, { force: false }))).toEqual([
       "pki.exists",
-      `Cannot create DIR/home.${extension}: it exists: use --force to replace it`,
+      `Cannot create DIR/home.${extension}: it exists: ${advice}`,
     ]);
     expect((await readdir(dir)).sort()).toEqual(["ca.key", "ca.pem", `home.${extension}`].sort());
     expect(await readFile(join(dir, `home.${extension}`), "utf8")).toBe("old");
+  });
+
+  test("a CA is not replaced by accident, either", async () => {
+    await store.writeCa(OLD, { force: false });
+    expect(await failure(store.writeCa(NEW, { force: false }))).toEqual([
+      "pki.exists",
+      'Cannot create DIR/ca.pem: it exists: "ut pki renew --dir DIR --ca" makes it last longer; --force makes another CA, and all nodes need new certificates',
+    ]);
+    expect(await store.readCa()).toEqual(OLD);
   });
 
   test("force replaces both, and the mode of a key that was too open", async () => {
@@ -96,9 +108,10 @@ describe("files", () => {
 });
 
 describe("what is missing", () => {
-  const REMEDY = 'make a CA with "ut pki init", or name its folder with --dir';
+  const REMEDY = 'make a CA with "ut pki init --dir DIR", or name its folder with --dir';
 
   test("is named with what to do about it", async () => {
+    expect(await store.readCertificate(store.caFiles)).toBeUndefined();
     expect(await failure(store.readCa())).toEqual([
       "pki.missing",
       `Cannot sign with the CA in DIR: there is no DIR/ca.pem: ${REMEDY}`,
@@ -109,9 +122,13 @@ describe("what is missing", () => {
     ]);
     expect(await failure(store.read(store.nodeFiles("home")))).toEqual([
       "pki.missing",
-      'Cannot read DIR/home.pem: there is no such file: "ut pki show" lists what there is',
+      "Cannot read DIR/home.pem: there is no such file: name the folder of its CA with --dir",
     ]);
-    expect(await store.readCaCertificate()).toBeUndefined();
+    await store.writeCa(OLD, { force: false });
+    expect(await failure(store.read(store.nodeFiles("home")))).toEqual([
+      "pki.missing",
+      'Cannot read DIR/home.pem: there is no such file: "ut pki show --dir DIR" lists what there is',
+    ]);
   });
 
   test("a certificate whose key is kept elsewhere can be read, but a CA without key cannot sign", async () => {
@@ -120,7 +137,7 @@ describe("what is missing", () => {
     expect(await store.read(store.caFiles)).toEqual({ cert: "old cert", key: undefined });
     expect(await failure(store.readCa())).toEqual([
       "pki.missing",
-      `Cannot sign with the CA in DIR: there is no DIR/ca.key: ${REMEDY}`,
+      "Cannot sign with the CA in DIR: there is no DIR/ca.key: bring it back to where its certificate is",
     ]);
   });
 
@@ -142,4 +159,10 @@ test.each([
   expect(() => store.nodeFiles(cn)).toThrow(
     new UtError("pki.bad-name", `Cannot keep a certificate for "${cn}": ${cause}`),
   );
+});
+
+test("a command for this folder can be copied into a shell", () => {
+  expect(new PkiStore().commandLine("renew", "--cn", "home")).toBe("ut pki renew --cn home");
+  expect(new PkiStore("/etc/ut").commandLine("init")).toBe("ut pki init --dir /etc/ut");
+  expect(new PkiStore("my $pki's").commandLine("init")).toBe("ut pki init --dir 'my $pki'\\''s'");
 });
