@@ -21,6 +21,7 @@ export interface UtProcess extends AsyncDisposable {
 export function startUt(...args: string[]): UtProcess {
   const child = Bun.spawn([...UT, ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const lines: LogLine[] = [];
+  let hasEnded = false;
   const reading = (async () => {
     let rest = "";
     for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
@@ -31,6 +32,7 @@ export function startUt(...args: string[]): UtProcess {
         lines.push(JSON.parse(text));
       }
     }
+    hasEnded = true;
   })();
   const stderr = child.stderr.text();
   return {
@@ -39,7 +41,7 @@ export function startUt(...args: string[]): UtProcess {
     stderr: () => stderr,
     async logged(event) {
       const find = () => lines.find((line) => line.event === event);
-      await until(`"${event}" in the log`, () => find() !== undefined || child.exitCode !== null);
+      await until(`"${event}" in the log`, () => find() !== undefined || hasEnded);
       const line = find();
       if (line === undefined) throw new Error(`ut ended before it logged ${event}: ${await stderr}`);
       return line;
