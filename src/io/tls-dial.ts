@@ -56,10 +56,11 @@ function connectOne(options: DialOptions, address: ResolvedAddress, abandoned: A
   const lane = new TlsLane();
   const { promise, resolve, reject } = Promise.withResolvers<TlsLane>();
   // The kernel would try for two minutes, with pauses of up to one: too long to notice that the network is back.
-  const slow = setTimeout(
-    () => reject(refusal(options, address, new Error("no answer within 10 s"))),
-    HANDSHAKE_TIMEOUT_MS,
-  );
+  let isTooLate = false;
+  const slow = setTimeout(() => {
+    isTooLate = true;
+    reject(refusal(options, address, new Error("no answer within 10 s")));
+  }, HANDSHAKE_TIMEOUT_MS);
   Bun.connect<TlsLane>({
     hostname: address.address,
     port,
@@ -68,13 +69,12 @@ function connectOne(options: DialOptions, address: ResolvedAddress, abandoned: A
     socket: {
       binaryType: "uint8array",
       open(socket) {
-        if (abandoned.aborted) {
+        // A connect cannot be called off; one that nobody waits for any more ends as soon as it is up.
+        if (abandoned.aborted || isTooLate) {
           socket.terminate();
           return;
         }
-        lane.connected(socket, HANDSHAKE_TIMEOUT_MS, () =>
-          lane.fail(new UtError("tls.handshake", `No TLS handshake with ${lane.remote} within 10 s`)),
-        );
+        lane.connected(socket, HANDSHAKE_TIMEOUT_MS, () => lane.fail(handshakeTimeout(lane.remote)));
         resolve(lane);
       },
       handshake(socket, success, error) {
@@ -136,6 +136,14 @@ function closedEarly(remote: string): UtError {
 
 function lost(error: Error): UtError {
   return new UtError("lane.closed", `Connection lost: ${errorMessage(error)}`, { cause: error });
+}
+
+function handshakeTimeout(remote: string): UtError {
+  return new UtError(
+    "tls.handshake",
+    `No TLS handshake with ${remote} within 10 s; check that nothing between here and the server holds TLS up`,
+    { details: { code: "timeout", remote } },
+  );
 }
 
 type TlsError = Error & { code?: string };
