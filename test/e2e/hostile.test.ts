@@ -1,12 +1,13 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import type { FrameErrorKind } from "../../src/core/wire/pdu.ts";
 import { concat, hex, numberOf, utf8 } from "../bytes.ts";
+import { fuzzSeeds, Random } from "../random.ts";
 import { identity } from "./support/identities.ts";
 import { controlPdu, ctrlPdu, dataPdu, HELLO, type RawLane, rawLane } from "./support/raw-lane.ts";
 import { expectIntact, type Scene, scene } from "./support/scene.ts";
 import { expectNoSecretsInLogs } from "./support/secrets.ts";
 import { marked } from "./support/udp-end.ts";
-import { until } from "./support/until.ts";
+import { turn, until } from "./support/until.ts";
 
 /**
  * Authenticated clients that send what no client should: each costs the sender its connection, is counted and logged
@@ -226,6 +227,38 @@ describe("sessions of others", () => {
     await expectIntact(at);
   });
 
+  test("a lane that comes again takes the place of the one before, and the session goes on", async () => {
+    await using at = await scene();
+    const session_id = crypto.randomUUID();
+    using before = await rawLane({ port: at.server.port, identity: mallory });
+    before.hello({ session_id, lane_id: 3 });
+    before.send(dataPdu(marked(1), 0));
+    await until("its echo", () => before.datagrams.length === 1);
+    using after = await rawLane({ port: at.server.port, identity: mallory });
+    after.hello({ session_id, lane_id: 3 });
+    after.send(dataPdu(marked(2), 1));
+    await until("its echo", () => after.datagrams.length === 1);
+    await before.closed();
+    expect(after.controls[0]?.epoch).toBe(before.controls[0]?.epoch);
+    expect(at.server.session("mallory")?.lanes).toMatchObject([{ id: 3, remote: after.local }]);
+    await expectIntact(at);
+  });
+
+  test("fifty sessions one after the other: eight at most live on, the oldest make room", async () => {
+    await using at = await scene();
+    for (let i = 0; i < 50; i++) {
+      using lane = await rawLane({ port: at.server.port, identity: mallory });
+      lane.hello();
+      await until("hello_ack", () => lane.controls.length === 1);
+      lane[Symbol.dispose]();
+      await until("it to leave", () => at.server.logbook.find("lane_close", { client_cn: "mallory" }).length === i + 1);
+    }
+    const { sessions } = at.server.role.status();
+    expect(sessions.filter((session) => session.clientCn === "mallory")).toHaveLength(8);
+    expect(at.server.logbook.find("session_close", { client_cn: "mallory" })).toHaveLength(42);
+    await expectIntact(at);
+  });
+
   test("a ninth session with lanes is refused, and the eight live on", async () => {
     await using at = await scene();
     const lanes: RawLane[] = [];
@@ -243,6 +276,40 @@ describe("sessions of others", () => {
     for (const lane of lanes) await until("its echo", () => lane.datagrams.length === 1);
     expect(lanes.map((lane) => lane.datagrams.map(numberOf))).toEqual(lanes.map((_, i) => [i]));
     for (const lane of lanes) lane[Symbol.dispose]();
+    await expectIntact(at);
+  });
+});
+
+describe("seeded noise", () => {
+  const [seed = 0] = fuzzSeeds("noise on lanes", 1);
+  const random = new Random(seed);
+
+  test("100 connections of damaged frames: each ends or waits, nothing else happens", async () => {
+    await using at = await scene();
+    for (let round = 0; round < 100; round++) {
+      using lane = await rawLane({ port: at.server.port, identity: mallory });
+      const stream = concat([
+        someHello(),
+        ...Array.from({ length: 5 }, (_, i) => dataPdu(marked(i, random.below(300)), random.oneIn(2) ? i : -1)),
+        controlPdu({ type: "goodbye", reason: "" }),
+      ]);
+      for (let flips = random.between(1, 8); flips > 0; flips--) {
+        const index = random.below(stream.length);
+        stream[index] = (stream[index] ?? 0) ^ (1 << random.below(8));
+      }
+      // In pieces, as TCP may cut them.
+      for (let from = 0; from < stream.length; ) {
+        const to = from + random.between(1, 200);
+        lane.send(stream.subarray(from, to));
+        from = to;
+        if (random.oneIn(3)) await turn();
+      }
+      await turn();
+    }
+    const errors = [...at.server.counters("mallory").frameErrors.values()].reduce((sum, count) => sum + count, 0);
+    expect(errors).toBeGreaterThan(10);
+    expect(at.server.logbook.find("lane_close").filter(({ err }) => /internal error/.test(String(err)))).toEqual([]);
+    expect(at.server.role.status().sessions.filter((one) => one.clientCn === "mallory").length).toBeLessThanOrEqual(8);
     await expectIntact(at);
   });
 });

@@ -37,6 +37,15 @@ describe("a server that speaks only DATA", () => {
     expect(client.logbook.lines.filter((line) => line.level === "warn" || line.level === "error")).toEqual([]);
   });
 
+  test("and no TLS but 1.2", async () => {
+    await using server = await bareServer({ echo: true, maxVersion: "TLSv1.2" });
+    await using client = await testClient(server.port, home, { tcp: { lanes: 1 } });
+    using end = await udpEnd();
+    end.sendTo(client.port, marked(1));
+    await end.count(1);
+    expect(server.sockets[0]?.getProtocol()).toBe("TLSv1.2");
+  });
+
   test("is let go when idle, although it answers no GOODBYE, and dialled again by the next datagram", async () => {
     using _time = drivenTime();
     await using server = await bareServer({ echo: true });

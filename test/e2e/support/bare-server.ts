@@ -20,12 +20,18 @@ export interface BareServer extends AsyncDisposable {
   send(datagram: Uint8Array): void;
 }
 
-export async function bareServer(options: { echo?: boolean; port?: number } = {}): Promise<BareServer> {
+export interface BareServerOptions {
+  readonly echo?: boolean;
+  readonly maxVersion?: "TLSv1.2" | "TLSv1.3";
+}
+
+export async function bareServer(options: BareServerOptions = {}): Promise<BareServer> {
+  const { echo = false, maxVersion = "TLSv1.3" } = options;
   const received: Uint8Array[] = [];
   const sockets: TLSSocket[] = [];
   let reading = true;
   const { ca, cert, key } = serverIdentity;
-  const server = createServer({ ca, cert, key, requestCert: true, rejectUnauthorized: true }, (socket) => {
+  const server = createServer({ ca, cert, key, maxVersion, requestCert: true, rejectUnauthorized: true }, (socket) => {
     const decoder = new PduDecoder({ maxCtrlBytes: MAX_CTRL_BYTES });
     sockets.push(socket);
     socket.on("error", () => {});
@@ -36,13 +42,13 @@ export async function bareServer(options: { echo?: boolean; port?: number } = {}
         if (decoder.type !== TYPE_DATA) continue;
         const datagram = decoder.payload.slice();
         received.push(datagram);
-        if (options.echo) socket.write(dataPdu(datagram));
+        if (echo) socket.write(dataPdu(datagram));
       }
     });
     if (!reading) socket.pause();
   });
   server.on("tlsClientError", () => {});
-  await new Promise<void>((resolve) => server.listen(options.port ?? 0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     port: (server.address() as AddressInfo).port,
     received,
