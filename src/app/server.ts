@@ -9,7 +9,7 @@ import type { Hello } from "../core/wire/control.ts";
 import type { FrameErrorKind } from "../core/wire/pdu.ts";
 import { now } from "../io/clock.ts";
 import type { LaneTransport } from "../io/lane-transport.ts";
-import { debounced, type Log } from "../io/log.ts";
+import { type DebouncedLog, debounced, type Log } from "../io/log.ts";
 import { type LaneListener, listenTlsLanes } from "../io/tls-listen.ts";
 import type { HandshakeFailure } from "../io/tls-verdict.ts";
 import { Arrival } from "./arrival.ts";
@@ -30,7 +30,7 @@ class Server implements Role {
   readonly #identity: NodeIdentity;
   readonly #context: RoleContext;
   readonly #log: Log;
-  readonly #refusals: Log;
+  readonly #refusals: DebouncedLog;
   readonly #table: SessionTable;
   readonly #hosted = new Map<Session, HostedSession>();
   readonly #listener: LaneListener;
@@ -90,6 +90,7 @@ class Server implements Role {
     clearTimeout(this.#expiryTimer);
     this.#listener[Symbol.dispose]();
     for (const session of this.#table.sessions) this.#dispose(session);
+    this.#refusals.flush();
   }
 
   #accept(transport: LaneTransport, handshakeMs: number): Arrival {
