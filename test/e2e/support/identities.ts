@@ -20,3 +20,9 @@ export async function identity(
 export const SERVER_HOSTS = ["127.0.0.1", "::1", "localhost", "ut.test"];
 
 export const serverIdentity = await identity({ cn: "server", hosts: SERVER_HOSTS });
+
+const DAY_MS = 86_400_000;
+const inDays = (days: number) => new Date(Date.now() + days * DAY_MS);
+/** Lifetimes of certificates that must be refused. */
+export const expired = { notBefore: inDays(-365), notAfter: inDays(-1) };
+export const notYetValid = { notBefore: inDays(1), notAfter: inDays(365) };
