@@ -83,7 +83,7 @@ export class PduDecoder {
   seq = -1;
   /** Channel id, or -1 without CHANNEL. */
   channel = -1;
-  /** The datagram or control text, without header and prefix. */
+  /** The datagram or control text, without header and prefix. Empty after `need-more`. */
   payload: Uint8Array = EMPTY;
   error: FrameErrorKind | undefined;
 
@@ -132,8 +132,7 @@ export class PduDecoder {
     const total = this.#pduLength(this.#carry, 0, this.#carried);
     if (total < 0) return "error";
     if (total === 0 || !this.#top(total)) {
-      this.#chunk = EMPTY;
-      this.#offset = 0;
+      this.#letGo();
       return "need-more";
     }
     this.#read(this.#carry, 0, total);
@@ -159,9 +158,17 @@ export class PduDecoder {
       this.#carry.set(this.#chunk.subarray(this.#offset), 0);
       this.#carried = available;
     }
-    // Let go of the chunk: a lane that falls silent must not pin a receive buffer.
+    this.#letGo();
+  }
+
+  /**
+   * Nothing of the chunk is needed any more. `payload` must not hold on to it either: one view keeps half a megabyte
+   * alive until the lane's next datagram, and across a collection that makes the chunk old and slow to die.
+   */
+  #letGo(): void {
     this.#chunk = EMPTY;
     this.#offset = 0;
+    this.payload = EMPTY;
   }
 
   #reserve(bytes: number): void {

@@ -178,6 +178,15 @@ describe("decode", () => {
     expect(decoder.payload.buffer).toBe(chunk.buffer);
     expect(decoder.payload.byteOffset).toBe(9);
   });
+
+  test("a chunk that has been read is not held on to", () => {
+    const decoder = new PduDecoder({ maxCtrlBytes: 100 });
+    for (const chunk of ["5554 01 01 00 00000002 cafe", "5554 01 01 00 00000002 cafe 5554", "01 01 00 00000002"]) {
+      decoder.feed(hex(chunk));
+      while (decoder.next() === "pdu");
+      expect(decoder.payload).toEqual(new Uint8Array(0));
+    }
+  });
 });
 
 describe("hostile bytes", () => {
