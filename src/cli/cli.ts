@@ -1,14 +1,22 @@
 import { errorMessage, UtError } from "../core/error.ts";
 import { flushLog } from "../io/log.ts";
-import { bench } from "./bench.ts";
 import type { Command, Terminal } from "./command.ts";
-import { config } from "./config.ts";
-import { demo } from "./demo.ts";
-import { pki } from "./pki.ts";
-import { client, run, server } from "./run.ts";
-import { version } from "./version.ts";
 
-const COMMANDS: readonly Command[] = [client, server, demo, bench, pki, config, version];
+/**
+ * In the order of `ut --help`. A command is loaded when it is wanted: a node that runs for months carries no demo and
+ * no CA with it (docs/performance.md "Memory").
+ */
+const COMMANDS = {
+  client: async () => (await import("./run.ts")).client,
+  server: async () => (await import("./run.ts")).server,
+  demo: async () => (await import("./demo.ts")).demo,
+  bench: async () => (await import("./bench.ts")).bench,
+  pki: async () => (await import("./pki.ts")).pki,
+  config: async () => (await import("./config.ts")).config,
+  version: async () => (await import("./version.ts")).version,
+} satisfies Record<string, () => Promise<Command>>;
+
+const VERSION_FLAGS: readonly string[] = ["--version", "-V"];
 
 /** Exit codes: 0 ok, 1 failed, 2 usage or config, 130 interrupted. */
 const EXIT_FAILED = 1;
@@ -49,15 +57,13 @@ export async function runCli(argv: readonly string[]): Promise<number> {
 async function dispatch(argv: readonly string[], terminal: Terminal): Promise<number> {
   const [first, ...rest] = argv;
   if (first === undefined || first === "help" || first === "--help" || first === "-h") {
-    terminal.out(overview());
+    terminal.out(await overview());
     return first === undefined ? EXIT_USAGE : 0;
   }
-  if (first === "--version" || first === "-V") return version.run([], terminal);
   // `ut -config FILE`: the role stands in the file.
-  const command = first.startsWith("-") ? run : COMMANDS.find((candidate) => candidate.name === first);
-  if (command === undefined)
-    throw new UtError("usage.unknown-command", `Unknown command "${first}"; ut --help lists them`);
-  const args = command === run ? argv : rest;
+  const bare = first.startsWith("-") && !VERSION_FLAGS.includes(first);
+  const command = bare ? (await import("./run.ts")).run : await loadCommand(first);
+  const args = bare ? argv : rest;
   if (args.includes("--help") || args.includes("-h")) {
     terminal.out(command.help);
     return 0;
@@ -65,13 +71,20 @@ async function dispatch(argv: readonly string[], terminal: Terminal): Promise<nu
   return command.run(args, terminal);
 }
 
-function overview(): string {
-  const width = Math.max(...COMMANDS.map((command) => command.name.length));
+async function loadCommand(word: string): Promise<Command> {
+  const name = VERSION_FLAGS.includes(word) ? "version" : word;
+  if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name as keyof typeof COMMANDS]();
+  throw new UtError("usage.unknown-command", `Unknown command "${word}"; ut --help lists them`);
+}
+
+async function overview(): Promise<string> {
+  const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()));
+  const width = Math.max(...commands.map((command) => command.name.length));
   return [
     "ut carries UDP (WireGuard first of all) over parallel mutual-TLS TCP lanes.",
     "",
     "  ut -config FILE          run the role that the file names",
-    ...COMMANDS.map((command) => `  ut ${command.name.padEnd(width)}  ${command.summary}`),
+    ...commands.map((command) => `  ut ${command.name.padEnd(width)}  ${command.summary}`),
     "",
     "ut COMMAND --help tells more. Start with: ut demo",
   ].join("\n");

@@ -1,6 +1,6 @@
 import { EXAMPLES } from "../config/examples.ts";
 import { formatConfig, plainConfig } from "../config/format.ts";
-import { CONFIG_JSON_SCHEMA } from "../config/json-schema.ts";
+import { configJsonSchema } from "../config/json-schema.ts";
 import { loadConfig } from "../config/load.ts";
 import { nearest } from "../config/nearest.ts";
 import { ROLES, type Role } from "../config/schema.ts";
@@ -58,7 +58,7 @@ function show(argv: readonly string[], terminal: Terminal): void {
 
 function schema(argv: readonly string[], terminal: Terminal): void {
   refuseRest("ut config schema", parseFlags(argv, {}).positionals);
-  terminal.out(json(CONFIG_JSON_SCHEMA));
+  terminal.out(json(configJsonSchema()));
 }
 
 function json(value: unknown): string {

@@ -18,17 +18,25 @@ export interface SchemaNode {
   readonly "x-unit"?: Unit;
 }
 
-/** JSON Schema of the config file, for editors and other checkers: every key with its limits, default and meaning. */
-export const CONFIG_JSON_SCHEMA: SchemaNode = {
-  title: "ut config",
-  ...z.toJSONSchema(configSchema, { io: "input" }),
-  // "One of role and roles" is a rule over keys, which zod keeps as a function.
-  oneOf: [{ required: ["role"] }, { required: ["roles"] }],
-} as SchemaNode;
+let made: SchemaNode | undefined;
+
+/**
+ * JSON Schema of the config file, for editors and other checkers: every key with its limits, default and meaning. Made
+ * when first asked for: a node with a good config never needs it (docs/performance.md "Memory").
+ */
+export function configJsonSchema(): SchemaNode {
+  made ??= {
+    title: "ut config",
+    ...z.toJSONSchema(configSchema, { io: "input" }),
+    // "One of role and roles" is a rule over keys, which zod keeps as a function.
+    oneOf: [{ required: ["role"] }, { required: ["roles"] }],
+  } as SchemaNode;
+  return made;
+}
 
 /** The schema of the value at a path, or undefined for a path that no config has. */
 export function schemaAt(path: KeyPath): SchemaNode | undefined {
-  let node: SchemaNode | undefined = CONFIG_JSON_SCHEMA;
+  let node: SchemaNode | undefined = configJsonSchema();
   for (const key of path) {
     if (typeof key === "number") node = node?.items;
     else node = node?.properties && Object.hasOwn(node.properties, key) ? node.properties[key] : undefined;
@@ -37,7 +45,7 @@ export function schemaAt(path: KeyPath): SchemaNode | undefined {
 }
 
 /** Every key of a schema, sections before their own keys. */
-export function keyPaths(node: SchemaNode = CONFIG_JSON_SCHEMA, path: readonly string[] = []): readonly string[][] {
+export function keyPaths(node: SchemaNode = configJsonSchema(), path: readonly string[] = []): readonly string[][] {
   return Object.entries(node.properties ?? {}).flatMap(([key, child]) => [
     [...path, key],
     ...keyPaths(child, [...path, key]),

@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { UtError } from "../core/error.ts";
 import { deepFreeze } from "./freeze.ts";
-import { CONFIG_JSON_SCHEMA } from "./json-schema.ts";
+import { configJsonSchema } from "./json-schema.ts";
 import {
   type ConfigProblem,
   comparePositions,
@@ -58,7 +58,7 @@ function configError(kind: "config.syntax" | "config.invalid", file: string, pro
 function withoutEmptySections(value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   const isEmptySection = ([key, section]: [string, unknown]) =>
-    section === null && CONFIG_JSON_SCHEMA.properties?.[key]?.type === "object";
+    section === null && configJsonSchema().properties?.[key]?.type === "object";
   return Object.fromEntries(Object.entries(value).filter((entry) => !isEmptySection(entry)));
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { parseDocument } from "yaml";
 import { EXAMPLES } from "../../../src/config/examples.ts";
 import { formatConfig, plainConfig } from "../../../src/config/format.ts";
-import { CONFIG_JSON_SCHEMA, keyPaths, schemaAt } from "../../../src/config/json-schema.ts";
+import { configJsonSchema, keyPaths, schemaAt } from "../../../src/config/json-schema.ts";
 import { loadConfig, parseConfig } from "../../../src/config/load.ts";
 import { ROLES } from "../../../src/config/schema.ts";
 import { TLS } from "./config-text.ts";
@@ -76,7 +76,7 @@ describe("the JSON Schema", () => {
     expect(schemaAt(["tcp", "pick"])?.enum).toEqual(["round_robin", "hash"]);
     expect(schemaAt(["udp", "listen_addr"])).toMatchObject({ type: "string", default: "127.0.0.1:15000" });
     expect(schemaAt(["tls"])?.required).toEqual(["ca_cert", "cert", "key"]);
-    expect(CONFIG_JSON_SCHEMA).toMatchObject({
+    expect(configJsonSchema()).toMatchObject({
       $schema: "https://json-schema.org/draft/2020-12/schema",
       required: ["tls"],
       oneOf: [{ required: ["role"] }, { required: ["roles"] }],
