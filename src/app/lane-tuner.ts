@@ -1,6 +1,8 @@
 import type { Instant } from "../core/time.ts";
-import { CongestionChooser, type CongestionControl, type LaneSample } from "../core/tunnel/congestion.ts";
+import { CongestionChooser, type CongestionControl } from "../core/tunnel/congestion.ts";
 import type { Lane } from "../core/tunnel/lane.ts";
+import { PaceCap } from "../core/tunnel/pace-cap.ts";
+import { type LaneSample, PathObserver } from "../core/tunnel/path-observer.ts";
 import type { Session } from "../core/tunnel/session.ts";
 import { StallDetector } from "../core/tunnel/stall.ts";
 import type { LaneStatus, TcpStatus } from "../core/tunnel/status.ts";
@@ -11,6 +13,7 @@ import {
   getCongestionControl,
   readWindow,
   setCongestionControl,
+  setMaxPacingRate,
   setNoDelay,
   setNotSentLowat,
   setReceiveBuffer,
@@ -36,6 +39,8 @@ export interface LaneTuning {
 
 /** TCP_INFO of each lane is read so often while datagrams flow: a stall of one round trip should not be missed. */
 const SAMPLE_MS = 50;
+/** Lanes that repair a loss use less than their share of the cap; the others may use that. */
+const LANE_SHARE = 1.1;
 /** How long a window that holds a batch is believed. */
 const WINDOW_FRESH_MS = 5;
 /** Losses are attributed by the round trip of the moment, so the chooser wants every sample, but needs no more. */
@@ -58,7 +63,9 @@ export class LaneTuner {
   readonly #log: Log;
   readonly #wake: () => void;
   readonly #lanes = new Map<Lane, Tuned>();
+  readonly #path = new PathObserver();
   readonly #chooser = new CongestionChooser();
+  readonly #cap = new PaceCap(now());
   #timer: Timer | undefined;
   #refused = false;
 
@@ -87,6 +94,7 @@ export class LaneTuner {
     if (sendBuffer !== undefined) setSendBuffer(fd, sendBuffer);
     if (receiveBuffer !== undefined) setReceiveBuffer(fd, receiveBuffer);
     this.#setCongestion(fd);
+    if (Number.isFinite(this.#cap.bytesPerSecond)) this.#capAll();
     this.#watch();
   }
 
@@ -143,8 +151,21 @@ export class LaneTuner {
       samples.set(lane.id, laneSample(info));
     }
     if (recovered) this.#wake();
-    if (this.#tuning.congestion === "auto" && !this.#refused && samples.size > 0 && this.#chooser.sample(time, samples))
-      this.#switchAll();
+    if (samples.size > 0 && !this.#refused) this.#steer(time, samples);
+  }
+
+  /** What the lanes together did to the path decides how they go on. */
+  #steer(time: Instant, samples: ReadonlyMap<number, LaneSample>): void {
+    const change = this.#path.observe(time, samples);
+    if (this.#tuning.congestion === "auto" && this.#chooser.sample(time, change)) this.#switchAll();
+    if (this.congestion === "bbr" ? this.#cap.sample(time, change) : this.#cap.lift()) this.#capAll();
+  }
+
+  /** All lanes take part in the cap, also those that are silent now: a little more for each than its even share. */
+  #capAll(): void {
+    const share = (this.#cap.bytesPerSecond / this.#lanes.size) * LANE_SHARE;
+    for (const { transport } of this.#lanes.values())
+      if (transport.fd !== undefined) setMaxPacingRate(transport.fd, share);
   }
 
   #switchAll(): void {
@@ -183,6 +204,7 @@ function laneSample(info: TcpInfo): LaneSample {
   return {
     segmentsOut: info.segmentsOut,
     retransmits: info.totalRetransmits,
+    bytesAcked: info.bytesAcked,
     rttMs: info.rttMs,
     minRttMs: info.minRttMs,
   };

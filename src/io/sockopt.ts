@@ -13,6 +13,9 @@ const SO_SNDBUF = linux ? 7 : 0x1001;
 const SO_RCVBUF = linux ? 8 : 0x1002;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
+const SO_MAX_PACING_RATE = 47;
+/** The kernel's own word for none, as a u32. */
+const NO_PACING_LIMIT = 0xffff_ffff;
 const TCP_NODELAY = 1;
 const TCP_INFO = 11;
 const TCP_CONGESTION = 13;
@@ -26,6 +29,11 @@ const IPV6_RECVERR = 25;
 /** Off lets Nagle's algorithm hold a small write back until the one before is acknowledged. */
 export function setNoDelay(fd: number, on: boolean): boolean {
   return setInteger(fd, IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0);
+}
+
+/** Linux: the most that TCP sends on this socket, bytes a second; Infinity lifts it. */
+export function setMaxPacingRate(fd: number, bytesPerSecond: number): boolean {
+  return linux && setInteger(fd, SOL_SOCKET, SO_MAX_PACING_RATE, Math.min(NO_PACING_LIMIT, Math.round(bytesPerSecond)));
 }
 
 /** Keep the kernel's unsent part small, so that the backlog stays in our queue. */
