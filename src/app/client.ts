@@ -125,8 +125,8 @@ class Client implements Role {
       this.#peer = { port, address };
       this.#session.sourcePort = port;
     }
-    this.#tunnel.offer(datagram);
-    this.#dialer.demand();
+    const at = this.#tunnel.offer(datagram);
+    if (at !== undefined) this.#dialer.demand(at);
   }
 
   #deliver(datagrams: readonly Uint8Array[]): void {

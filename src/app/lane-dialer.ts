@@ -60,10 +60,10 @@ export class LaneDialer {
   }
 
   /** Datagrams want to go, or soon will: that brings missing lanes back, too. */
-  demand(): void {
-    this.#pool.touch(now());
+  demand(at: Instant = now()): void {
+    this.#pool.touch(at);
     if (this.#stopped || this.#pool.openLanes === this.#options.tcp.lanes) return;
-    this.#pool.demand(now());
+    this.#pool.demand(at);
     this.#run();
   }
 

@@ -38,6 +38,8 @@ export class Tunnel {
   /** Reused for every batch towards UDP. */
   readonly #out: Uint8Array[] = [];
   #pumpDue = false;
+  /** When the turn of the event loop began whose end will pump. */
+  #turnAt: Instant = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   #timerAt = NEVER;
   #goodbyeTimer: Timer | undefined;
@@ -54,14 +56,15 @@ export class Tunnel {
     this.#tuner = new LaneTuner(session, tuning, log, () => this.#pumpSoon());
   }
 
-  /** One datagram from the local UDP side. It is kept, not copied. */
-  offer(datagram: Uint8Array): void {
+  /** One datagram from the local UDP side. It is kept, not copied. Returns when it came; undefined: it was not taken. */
+  offer(datagram: Uint8Array): Instant | undefined {
     // A node that stops takes nothing more in; what it took it still delivers.
-    if (this.#draining) return;
-    const dropped = this.session.offer(now(), datagram);
+    if (this.#draining) return undefined;
+    this.#pumpSoon();
+    const dropped = this.session.offer(this.#turnAt, datagram);
     if (dropped > 0) this.#log.warn("queue_drop_oldest", { queue_packets: this.session.queue.packets });
     else if (dropped < 0) this.#log.warn("pdu_too_large", { bytes: datagram.length });
-    this.#pumpSoon();
+    return this.#turnAt;
   }
 
   /** A connection is up; the caller has put its greeting into the outbox or will do so at once. */
@@ -259,10 +262,11 @@ export class Tunnel {
     this.#out.length = 0;
   }
 
-  /** Datagrams come in batches: look at the queue once behind each batch, not once for each datagram. */
+  /** Datagrams come in batches: look at the queue and at the clock once for each batch, not once for each datagram. */
   #pumpSoon(): void {
     if (this.#pumpDue) return;
     this.#pumpDue = true;
+    this.#turnAt = now();
     setImmediate(() => {
       this.#pumpDue = false;
       this.#pump();

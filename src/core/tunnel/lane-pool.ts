@@ -58,7 +58,10 @@ export class LanePool {
   }
 
   get openLanes(): number {
-    return this.#slots.filter((slot) => slot.state === "open").length;
+    let open = 0;
+    // Asked for each datagram: no allocation.
+    for (const slot of this.#slots) if (slot.state === "open") open++;
+    return open;
   }
 
   /** A datagram passed in either direction, or lanes are wanted at start (`tcp.prewarm`). */
