@@ -10,7 +10,7 @@ import { overlay, type UtConfig } from "../test/lab/ut-tunnel.ts";
 import { Cgroup } from "./bench/cgroup.ts";
 import { busyWarning } from "./bench/idle-machine.ts";
 import { type Latency, measureLatency } from "./bench/loopback-latency.ts";
-import { measureServerMemory, type ServerMemory } from "./bench/loopback-memory.ts";
+import { type MemoryRow, measureManyClients, measureSessionMemory } from "./bench/loopback-memory.ts";
 import type { PathKind } from "./bench/loopback-path.ts";
 import { latencyLines, memoryLines, throughputLines } from "./bench/loopback-report.ts";
 import { type LoadDirection, measureThroughput, type Throughput } from "./bench/loopback-throughput.ts";
@@ -23,7 +23,7 @@ const HELP = `usage: bun scripts/bench-loopback.ts [flags]
   --seconds N       of each run that counts                        (5)
   --repeats N       runs of each; the median by the figure that has an aim is shown, all are in the JSON (1)
   --size N          bytes of a datagram                            (1200)
-  --mbit N          load of the latency runs                       (100)
+  --mbit N          load of the latency and one-session memory runs (100)
   --flows N         in the latency runs                            (10)
   --clients N       of the memory run, each with --lanes lanes     (200)
   --lanes N                                                        (5)
@@ -72,7 +72,7 @@ async function main(): Promise<void> {
   } as UtConfig);
   const common = { binary, config, bytes: Number(flags.size), seconds: Number(flags.seconds) };
   const only = words(flags.only);
-  const results: { throughput: Throughput[][]; latency: Latency[][]; memory: ServerMemory[] } = {
+  const results: { throughput: Throughput[][]; latency: Latency[][]; memory: MemoryRow[] } = {
     throughput: [],
     latency: [],
     memory: [],
@@ -104,15 +104,14 @@ async function main(): Promise<void> {
     }
   }
   if (only.includes("memory")) {
-    const memory = await measureServerMemory({
-      ...common,
-      limits,
-      clients: Number(flags.clients),
-      lanes: Number(flags.lanes),
-      perSecond: MEMORY_PER_SECOND,
-    });
-    results.memory.push(memory);
-    console.log(`\n${memoryLines(memory, results.throughput.flat(), cgroupProblem).join("\n")}`);
+    const load = { mbit: Number(flags.mbit), perSecond: MEMORY_PER_SECOND };
+    const options = { ...common, ...load, limits, clients: Number(flags.clients), lanes: Number(flags.lanes) };
+    const kinds = words(flags.paths).filter((kind): kind is PathKind => kind === "forwarder" || kind === "ut");
+    const rows: MemoryRow[] = [];
+    for (const kind of kinds) rows.push(...(await measureSessionMemory(kind, options)));
+    const many = await measureManyClients(options);
+    results.memory.push(...rows, many);
+    console.log(`\n${memoryLines(load, rows, many, cgroupProblem).join("\n")}`);
   }
   if (flags.json) await Bun.write(flags.json, JSON.stringify({ label: flags.label, ...results }, null, 1));
 }

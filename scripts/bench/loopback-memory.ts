@@ -4,27 +4,57 @@ import { overlay } from "../../test/lab/ut-tunnel.ts";
 import { Cgroup } from "./cgroup.ts";
 import type { ManyClients } from "./loopback-clients.ts";
 import { startEcho } from "./loopback-native.ts";
-import { type PathOptions, peakMiB, UtFolder } from "./loopback-path.ts";
+import {
+  LoopbackPath,
+  memoryOf,
+  type PathKind,
+  type PathOptions,
+  type ProcessMemory,
+  UtFolder,
+} from "./loopback-path.ts";
 
 export interface MemoryOptions extends PathOptions {
+  readonly bytes: number;
+  readonly seconds: number;
+  /** Of the one session, each way. */
+  readonly mbit: number;
+  /** Of the server with many of them. */
   readonly clients: number;
   readonly lanes: number;
-  readonly bytes: number;
   /** Of all clients together. */
   readonly perSecond: number;
-  readonly seconds: number;
 }
 
-export interface ServerMemory {
+/** One process: before the first datagram, and after its load. */
+export interface MemoryRow {
+  readonly name: string;
+  readonly idle: ProcessMemory;
+  readonly loaded: ProcessMemory;
+}
+
+export interface ManyClientsMemory extends MemoryRow {
   readonly clients: number;
   readonly lanes: number;
   readonly sent: number;
   readonly back: number;
-  /** VmHWM of the server, MiB: before the first client, with all lanes up and hardly any traffic, and after the load. */
-  readonly emptyMiB: number;
-  readonly openMiB: number;
-  readonly loadedMiB: number;
   readonly rampSeconds: number;
+}
+
+/** The processes of one path under a steady load in both directions. */
+export async function measureSessionMemory(kind: PathKind, options: MemoryOptions): Promise<MemoryRow[]> {
+  await using path = await LoopbackPath.open(kind, options);
+  const idle = await path.usage();
+  const perSecond = (options.mbit * 1e6) / 8 / options.bytes;
+  const stream = { perSecond, seconds: options.seconds, bytes: options.bytes, flows: 1, tickUs: 200 };
+  const runs = await Promise.all([path.near.send(stream), path.far.send(stream)]);
+  await Promise.all(runs.map(({ sent }) => sent));
+  const loaded = await path.usage();
+  return path.members.map(({ name }) => ({
+    name: kind === "ut" ? `ut ${name}` : `bare UDP ${name}`,
+    // Both were read of the same members.
+    idle: idle[name]!,
+    loaded: loaded[name]!,
+  }));
 }
 
 /** They share the machine with the server: few enough processes, few enough clients in each. */
@@ -32,7 +62,7 @@ const PROCESSES = 4;
 const RAMP_MS = 180_000;
 
 /** One server, many clients with all their lanes, and traffic to an echo behind the server. */
-export async function measureServerMemory(options: MemoryOptions): Promise<ServerMemory> {
+export async function measureManyClients(options: MemoryOptions): Promise<ManyClientsMemory> {
   await using parts = new AsyncDisposableStack();
   const echo = await startEcho();
   parts.use(echo.job);
@@ -41,7 +71,7 @@ export async function measureServerMemory(options: MemoryOptions): Promise<Serve
   const config = { tcp: { listen_addr: "127.0.0.1:0" }, udp: { wg_udp_addr: `127.0.0.1:${echo.port}` } };
   const server = await folder.start("server", overlay(config, options.config), cgroup);
   parts.use(server.job);
-  const emptyMiB = await peakMiB(server.job);
+  const idle = await memoryOf(server.job);
 
   const startedAt = performance.now();
   const ca = {
@@ -65,18 +95,17 @@ export async function measureServerMemory(options: MemoryOptions): Promise<Serve
   });
   await Promise.all(jobs.map(({ job, many }) => job.request(JSON.stringify(many), /^up /, RAMP_MS)));
   const rampSeconds = (performance.now() - startedAt) / 1_000;
-  const openMiB = await peakMiB(server.job);
   await Bun.sleep(options.seconds * 1_000);
   const ends = await Promise.all(jobs.map(({ job }) => job.request("end", /^done /)));
   const counts = ends.map((line) => line.split(" ").slice(1).map(Number));
   return {
+    name: `ut server, ${options.clients} clients × ${options.lanes} lanes`,
+    idle,
+    loaded: await memoryOf(server.job),
     clients: options.clients,
     lanes: options.lanes,
     sent: counts.reduce((sum, [sent = 0]) => sum + sent, 0),
     back: counts.reduce((sum, [, back = 0]) => sum + back, 0),
-    emptyMiB,
-    openMiB,
-    loadedMiB: await peakMiB(server.job),
     rampSeconds,
   };
 }

@@ -65,10 +65,10 @@ export class LoopbackPath implements AsyncDisposable {
     return new LoopbackPath(kind, near, far, members, parts.move());
   }
 
-  /** By process: CPU so far and the peak of its memory. */
-  async usage(): Promise<Record<string, { cpuSeconds: number; peakMiB: number }>> {
+  /** By process: CPU so far, and memory. */
+  async usage(): Promise<Record<string, { cpuSeconds: number } & ProcessMemory>> {
     const one = async ({ name, job }: Member) =>
-      [name, { cpuSeconds: await job.cpuSeconds(), peakMiB: await peakMiB(job) }] as const;
+      [name, { cpuSeconds: await job.cpuSeconds(), ...(await memoryOf(job)) }] as const;
     return Object.fromEntries(await Promise.all(this.members.map(one)));
   }
 
@@ -77,10 +77,17 @@ export class LoopbackPath implements AsyncDisposable {
   }
 }
 
-/** The largest resident memory that a process has had (VmHWM). */
-export async function peakMiB(job: Job): Promise<number> {
+export interface ProcessMemory {
+  /** The largest resident memory it has had (VmHWM): with the pages of its program file, which processes share. */
+  readonly peakMiB: number;
+  /** What is its own of it now (RssAnon). */
+  readonly ownMiB: number;
+}
+
+export async function memoryOf(job: Job): Promise<ProcessMemory> {
   const status = await Bun.file(`/proc/${job.pid}/status`).text();
-  return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? Number.NaN) / 1024;
+  const mib = (key: string) => Number(new RegExp(`^${key}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? Number.NaN) / 1024;
+  return { peakMiB: mib("VmHWM"), ownMiB: mib("RssAnon") };
 }
 
 /** `ut` with a folder for its files: certificates of a private CA and one config for each process. */

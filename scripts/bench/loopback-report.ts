@@ -1,5 +1,5 @@
 import type { Latency } from "./loopback-latency.ts";
-import type { ServerMemory } from "./loopback-memory.ts";
+import type { ManyClientsMemory, MemoryRow } from "./loopback-memory.ts";
 import type { PathKind } from "./loopback-path.ts";
 import type { LoadDirection, Throughput } from "./loopback-throughput.ts";
 import { type Column, formatNumber, formatTable } from "./table.ts";
@@ -64,23 +64,25 @@ export function latencyLines(
 }
 
 export function memoryLines(
-  memory: ServerMemory,
-  throughput: readonly Throughput[],
+  load: { mbit: number; perSecond: number },
+  rows: readonly MemoryRow[],
+  many: ManyClientsMemory,
   cgroupProblem: string | undefined,
 ): string[] {
-  const peaks = throughput.filter(({ kind }) => kind === "ut").flatMap(({ peakMiB }) => Object.entries(peakMiB));
-  const largest = (member: string) => Math.max(...peaks.filter(([name]) => name === member).map(([, mib]) => mib));
-  const { clients, lanes, sent, back } = memory;
+  const columns: Column<MemoryRow>[] = [
+    { title: "peak RSS, MiB", cell: ({ name }) => name, align: "left" },
+    { title: "idle", cell: ({ idle }) => formatNumber(idle.peakMiB, 1) },
+    { title: "own", cell: ({ idle }) => formatNumber(idle.ownMiB, 1) },
+    { title: "loaded", cell: ({ loaded }) => formatNumber(loaded.peakMiB, 1) },
+    { title: "own", cell: ({ loaded }) => formatNumber(loaded.ownMiB, 1) },
+  ];
+  const limits =
+    cgroupProblem === undefined ? "each process held to one core and 512 MiB" : `no limits: ${cgroupProblem}`;
   return [
-    `peak RSS (VmHWM), MiB${cgroupProblem === undefined ? ", the server held to one core and 512 MiB" : ""}`,
-    ...(peaks.length > 0
-      ? [
-          `one session at full load: client ${formatNumber(largest("client"), 1)}, server ${formatNumber(largest("server"), 1)}`,
-        ]
-      : []),
-    `server: empty ${formatNumber(memory.emptyMiB, 1)}, ${clients} clients × ${lanes} lanes up ${formatNumber(memory.openMiB, 1)}, ` +
-      `under their load ${formatNumber(memory.loadedMiB, 1)} (${formatNumber(back)} of ${formatNumber(sent)} datagrams came back; ` +
-      `all up after ${formatNumber(memory.rampSeconds, 1)} s)`,
+    `one session: ${load.mbit} Mbit/s each way; many: ${formatNumber(load.perSecond)} datagrams/s to an echo; ${limits}`,
+    ...formatTable(columns, [...rows, many]),
+    `${many.clients * many.lanes} lanes were up after ${formatNumber(many.rampSeconds, 1)} s; ` +
+      `${formatNumber(many.back)} of ${formatNumber(many.sent)} datagrams came back`,
   ];
 }
 
