@@ -27,7 +27,7 @@ const SUBCOMMANDS: Record<string, (argv: readonly string[], terminal: Terminal) 
 /** `ut config example|show|schema`. Throws `config.*` for a file that is no valid config. */
 export const config: Command = {
   name: "config",
-  summary: "Print a commented example, the JSON Schema, or the config in effect",
+  summary: "print a commented example, the JSON Schema, or the config in effect",
   help: HELP,
   async run(argv, terminal) {
     const [name, ...rest] = argv;
