@@ -65,7 +65,7 @@ export function checkMaterial(material: Material, needs: readonly Usage[]): Verd
     name.problem,
     checkKey(material),
     chain.problem,
-    ...chain.path.map((certificate) => checkValidity(material, certificate)),
+    ...chain.path.map((certificate) => checkValidity(material, certificate, name.cn)),
     ...needs.map((usage) => checkUsage(material.leaf, usage, name.cn)),
     needs.includes("serverAuth") ? checkHosts(material.leaf, name.cn) : undefined,
   ];
@@ -78,7 +78,7 @@ export function checkMaterial(material: Material, needs: readonly Usage[]): Verd
 }
 
 /** Sentences about what still works today. */
-export function warnAbout(material: Material, path: readonly X509Certificate[], keyIsPublic: boolean): string[] {
+export function warnAbout(material: Material, { cn, path }: Verdict, keyIsPublic: boolean): string[] {
   const { files, now } = material;
   const warnings: string[] = [];
   for (const certificate of path) {
@@ -86,7 +86,7 @@ export function warnAbout(material: Material, path: readonly X509Certificate[], 
     const isLeaf = certificate === material.leaf;
     if (daysLeft(validity, now) >= (isLeaf ? WARN_NODE_DAYS : WARN_CA_DAYS)) continue;
     const what = isLeaf ? `The certificate ${files.cert}` : `The CA "${oneLine(certificate.subject)}" of ${files.ca}`;
-    const remedy = isLeaf ? "ut pki renew --cn" : "ut pki renew --ca";
+    const remedy = isLeaf ? `ut pki renew --cn ${cn}` : "ut pki renew --ca";
     warnings.push(
       `${what} ends on ${formatTime(validity.notAfter)} (${formatTimeLeft(validity, now)}): see "${remedy}"`,
     );
@@ -146,7 +146,7 @@ function checkChain({ leaf, intermediates, authorities, files }: Material): {
   return { path: [leaf], problem: { at: "cert", reason: "wrong-ca", cause, remedy } };
 }
 
-function checkValidity(material: Material, certificate: X509Certificate): Found | undefined {
+function checkValidity(material: Material, certificate: X509Certificate, cn: string): Found | undefined {
   const { now, leaf, authorities } = material;
   const validity = validityOf(certificate);
   const state = validityAt(validity, now);
@@ -165,7 +165,7 @@ function checkValidity(material: Material, certificate: X509Certificate): Found 
   }
   const cause = `${subject} ${formatTimeLeft(validity, now)}, on ${formatTime(validity.notAfter)} (the clock here says ${formatTime(now)})`;
   const remedy = isLeaf
-    ? 'renew it with "ut pki renew --cn" where the CA is, and copy it here'
+    ? `renew it with "ut pki renew --cn ${cn}" where the CA is, and copy it here`
     : 'renew it with "ut pki renew --ca", and copy ca.pem to every node';
   return { at, reason: isLeaf ? "expired" : "ca-expired", cause, remedy };
 }

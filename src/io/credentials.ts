@@ -70,7 +70,8 @@ export async function examineCredentials(files: CredentialFiles, options: Creden
   const [leaf, ...intermediates] = cert.value;
   // parseCertificates answers with a problem where there is none.
   const material: Material = { files, authorities: ca.value, leaf: leaf!, intermediates, key: key.value, now };
-  const { problems, cn, path } = checkMaterial(material, options.needs);
+  const verdict = checkMaterial(material, options.needs);
+  const { problems, cn, path } = verdict;
   if (problems.length > 0) return { problems: problems.map(asError) };
   return {
     problems: [],
@@ -83,7 +84,7 @@ export async function examineCredentials(files: CredentialFiles, options: Creden
       notAfter: material.leaf.validToDate,
       caNotAfter: new Date(Math.min(...path.slice(1).map((authority) => authority.validToDate.getTime()))),
       fingerprint: material.leaf.fingerprint256,
-      warnings: warnAbout(material, path, await isWorldReadable(files.key)),
+      warnings: warnAbout(material, verdict, await isWorldReadable(files.key)),
     }),
   };
 }

@@ -92,7 +92,7 @@ describe("good credentials", () => {
     await chmod(files.key, 0o644);
     const { warnings } = await loadCredentials(files, { needs: ["clientAuth"], now });
     expect(warnings.map((warning) => warning.replaceAll(dir, "DIR"))).toEqual([
-      'The certificate DIR/node.pem ends on 2030-01-22 03:04:05Z (20 days left): see "ut pki renew --cn"',
+      'The certificate DIR/node.pem ends on 2030-01-22 03:04:05Z (20 days left): see "ut pki renew --cn home"',
       'The CA "CN=Short CA" of DIR/ca.pem ends on 2030-03-03 03:04:05Z (60 days left): see "ut pki renew --ca"',
       "Every user of this machine can read the private key DIR/node.key: chmod 600 it",
     ]);
@@ -287,7 +287,7 @@ describe("the clock", () => {
       [
         "expired",
         "tls.cert",
-        'Cannot use DIR/node.pem as tls.cert: "CN=home" expired 3 days ago, on 2029-12-30 03:04:05Z (the clock here says 2030-01-02 03:04:05Z): renew it with "ut pki renew --cn" where the CA is, and copy it here',
+        'Cannot use DIR/node.pem as tls.cert: "CN=home" expired 3 days ago, on 2029-12-30 03:04:05Z (the clock here says 2030-01-02 03:04:05Z): renew it with "ut pki renew --cn home" where the CA is, and copy it here',
       ],
     ]);
   });
