@@ -113,7 +113,8 @@ export class BenchLoad implements Disposable {
   async #end(startedAt: number, signal: AbortSignal): Promise<LoadResult> {
     const seconds = (now() - startedAt) / 1_000;
     this.#heardAt = now();
-    while (this.#underWay > 0 && now() - this.#heardAt < SILENCE_MS && !signal.aborted) await tick();
+    const missing = () => this.#back < this.#sent - this.#first;
+    while (missing() && now() - this.#heardAt < SILENCE_MS && !signal.aborted) await tick();
     return { seconds, sent: this.#sent - this.#first, back: this.#back, rttMs: this.#latencies.summary() };
   }
 
