@@ -121,7 +121,9 @@ class Client implements Role {
 
   #fromLocal(datagram: Uint8Array, port: number, address: string): void {
     if (this.#peer === undefined || this.#peer.port !== port || this.#peer.address !== address) {
-      this.#log.info("local_peer", { address, port, previous_port: this.#peer?.port });
+      // The first is news; two programs that fight for the port would make a line of each packet.
+      const log = this.#peer === undefined ? this.#log : this.#noisy;
+      log.info("local_peer", { address, port, previous_port: this.#peer?.port });
       this.#peer = { port, address };
       this.#session.sourcePort = port;
     }

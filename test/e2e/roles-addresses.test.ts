@@ -42,6 +42,24 @@ describe("addresses that change, and those that must not", () => {
     ]);
   });
 
+  test("two programs that fight for the port are told once, not with a line for each packet", async () => {
+    using wg = await udpEnd({ echo: true });
+    await using server = await testServer(wg.port);
+    await using client = await testClient(server.port, home);
+    using one = await udpEnd();
+    using other = await udpEnd();
+    for (let round = 1; round <= 20; round++) {
+      one.sendTo(client.port, marked(round));
+      await wg.count(2 * round - 1);
+      other.sendTo(client.port, marked(round));
+      await wg.count(2 * round);
+    }
+    expect(client.logbook.find("local_peer")).toMatchObject([
+      { port: one.port },
+      { port: other.port, previous_port: one.port },
+    ]);
+  });
+
   test("WireGuard's endpoint stays while lanes are lost and dialled again, within the linger", async () => {
     using time = drivenTime();
     using wg = await udpEnd({ echo: true });
