@@ -5,7 +5,6 @@ import { PaceCap } from "../core/tunnel/pace-cap.ts";
 import { type LaneSample, PathObserver } from "../core/tunnel/path-observer.ts";
 import type { Session } from "../core/tunnel/session.ts";
 import { StallDetector } from "../core/tunnel/stall.ts";
-import type { LaneStatus, TcpStatus } from "../core/tunnel/status.ts";
 import { now } from "../io/clock.ts";
 import type { LaneTransport } from "../io/lane-transport.ts";
 import type { Log } from "../io/log.ts";
@@ -95,7 +94,7 @@ export class LaneTuner {
     if (receiveBuffer !== undefined) setReceiveBuffer(fd, receiveBuffer);
     this.#setCongestion(fd);
     if (Number.isFinite(this.#cap.bytesPerSecond)) this.#capAll();
-    this.#watch();
+    this.active();
   }
 
   removed(lane: Lane): void {
@@ -106,19 +105,6 @@ export class LaneTuner {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#lanes.clear();
-  }
-
-  /** Sample while datagrams flow; an idle tunnel wakes nobody up. */
-  #watch(): void {
-    if (this.#timer !== undefined) return;
-    this.#timer = setInterval(() => {
-      const time = now();
-      if (this.#lanes.size === 0 || time - this.#session.lastDataAt > QUIET_MS) {
-        clearInterval(this.#timer);
-        this.#timer = undefined;
-      } else this.#sample(time);
-    }, SAMPLE_MS);
-    this.#timer.unref();
   }
 
   /**
@@ -134,9 +120,17 @@ export class LaneTuner {
     }
   }
 
-  /** Datagrams flow (again). */
+  /** Datagrams flow (again): sample while they do; an idle tunnel wakes nobody up. */
   active(): void {
-    if (this.#timer === undefined && this.#lanes.size > 0) this.#watch();
+    if (this.#timer !== undefined || this.#lanes.size === 0) return;
+    this.#timer = setInterval(() => {
+      const time = now();
+      if (this.#lanes.size === 0 || time - this.#session.lastDataAt > QUIET_MS) {
+        clearInterval(this.#timer);
+        this.#timer = undefined;
+      } else this.#sample(time);
+    }, SAMPLE_MS);
+    this.#timer.unref();
   }
 
   #sample(time: Instant): void {
@@ -187,19 +181,6 @@ export class LaneTuner {
   }
 }
 
-export function laneStatus(lane: Lane, transport: LaneTransport | undefined): LaneStatus {
-  return {
-    id: lane.id,
-    state: lane.saidGoodbye || lane.heardGoodbye ? "closing" : "open",
-    remote: transport?.remote ?? "",
-    bytesIn: lane.bytesIn,
-    bytesOut: lane.bytesOut,
-    packetsIn: lane.packetsIn,
-    packetsOut: lane.packetsOut,
-    tcp: transport?.fd === undefined ? undefined : tcpStatus(transport.fd),
-  };
-}
-
 function laneSample(info: TcpInfo): LaneSample {
   return {
     segmentsOut: info.segmentsOut,
@@ -208,18 +189,4 @@ function laneSample(info: TcpInfo): LaneSample {
     rttMs: info.rttMs,
     minRttMs: info.minRttMs,
   };
-}
-
-function tcpStatus(fd: number): TcpStatus | undefined {
-  const info = tcpInfo(fd);
-  return (
-    info && {
-      congestion: getCongestionControl(fd) ?? "unknown",
-      rttMs: info.rttMs,
-      minRttMs: info.minRttMs,
-      unsentBytes: info.unsentBytes,
-      retransmits: info.totalRetransmits,
-      deliveryRateBitsPerSecond: info.deliveryRate * 8,
-    }
-  );
 }

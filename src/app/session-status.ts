@@ -1,9 +1,9 @@
 import type { Lane } from "../core/tunnel/lane.ts";
 import type { Session } from "../core/tunnel/session.ts";
-import type { SessionStatus } from "../core/tunnel/status.ts";
+import type { LaneStatus, SessionStatus, TcpStatus } from "../core/tunnel/status.ts";
 import { now } from "../io/clock.ts";
 import type { LaneTransport } from "../io/lane-transport.ts";
-import { laneStatus } from "./lane-tuner.ts";
+import { getCongestionControl, tcpInfo } from "../io/sockopt.ts";
 
 /** What stands in a session's status beside what the session itself knows. */
 export interface SessionSurroundings {
@@ -34,4 +34,31 @@ export function sessionStatus(session: Session, { udp, congestion, transports }:
     idleMs: time - session.lastDataAt,
     lanes: session.lanes.map((lane) => laneStatus(lane, transports.get(lane))),
   };
+}
+
+function laneStatus(lane: Lane, transport: LaneTransport | undefined): LaneStatus {
+  return {
+    id: lane.id,
+    state: lane.saidGoodbye || lane.heardGoodbye ? "closing" : "open",
+    remote: transport?.remote ?? "",
+    bytesIn: lane.bytesIn,
+    bytesOut: lane.bytesOut,
+    packetsIn: lane.packetsIn,
+    packetsOut: lane.packetsOut,
+    tcp: transport?.fd === undefined ? undefined : tcpStatus(transport.fd),
+  };
+}
+
+function tcpStatus(fd: number): TcpStatus | undefined {
+  const info = tcpInfo(fd);
+  return (
+    info && {
+      congestion: getCongestionControl(fd) ?? "unknown",
+      rttMs: info.rttMs,
+      minRttMs: info.minRttMs,
+      unsentBytes: info.unsentBytes,
+      retransmits: info.totalRetransmits,
+      deliveryRateBitsPerSecond: info.deliveryRate * 8,
+    }
+  );
 }

@@ -1,7 +1,7 @@
 import { errorMessage, UtError } from "../core/error.ts";
 import { type ResolvedAddress, race, resolveAll } from "./happy-eyeballs.ts";
 import type { LaneHandlers } from "./lane-transport.ts";
-import { HANDSHAKE_TIMEOUT_MS, peerName, type TlsIdentity, TlsLane } from "./tls-lane.ts";
+import { HANDSHAKE_TIMEOUT_MS, lost, peerName, type TlsIdentity, TlsLane } from "./tls-lane.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
 export type Resolve = (host: string) => Promise<ResolvedAddress[]>;
@@ -132,10 +132,6 @@ function givenUp(): UtError {
 
 function closedEarly(remote: string): UtError {
   return new UtError("lane.closed", `${remote} closed the connection during the TLS handshake`);
-}
-
-function lost(error: Error): UtError {
-  return new UtError("lane.closed", `Connection lost: ${errorMessage(error)}`, { cause: error });
 }
 
 function handshakeTimeout(remote: string): UtError {

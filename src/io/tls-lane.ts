@@ -1,7 +1,7 @@
 import type { Socket } from "bun";
 import type { CommonName } from "../core/common-name.ts";
 import { commonNameOf } from "../core/common-name.ts";
-import { UtError } from "../core/error.ts";
+import { errorMessage, UtError } from "../core/error.ts";
 import { now } from "./clock.ts";
 import type { LaneHandlers, LaneTransport, OpenLaneHandlers } from "./lane-transport.ts";
 
@@ -127,6 +127,11 @@ export class TlsLane implements LaneTransport {
 
 export function peerName(socket: LaneSocket): CommonName {
   return commonNameOf(socket.getPeerCertificate()?.subject as { CN?: string | string[] } | undefined);
+}
+
+/** A connection that worked until the system ended it. */
+export function lost(error: Error): UtError {
+  return new UtError("lane.closed", `Connection lost: ${errorMessage(error)}`, { cause: error });
 }
 
 /** `address:port` of the other end, IPv6 in brackets. */

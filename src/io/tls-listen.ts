@@ -2,7 +2,7 @@ import type { SocketHandler, TCPSocketListener } from "bun";
 import { errorMessage, UtError } from "../core/error.ts";
 import { HandshakeGate } from "../core/tunnel/handshake-gate.ts";
 import type { LaneTransport, OpenLaneHandlers } from "./lane-transport.ts";
-import { HANDSHAKE_TIMEOUT_MS, type LaneSocket, peerName, type TlsIdentity, TlsLane } from "./tls-lane.ts";
+import { HANDSHAKE_TIMEOUT_MS, type LaneSocket, lost, peerName, type TlsIdentity, TlsLane } from "./tls-lane.ts";
 import { type HandshakeFailure, judgePeer } from "./tls-verdict.ts";
 
 export interface ListenOptions {
@@ -112,8 +112,4 @@ function accept(gate: HandshakeGate<TlsLane>, socket: LaneSocket, handlers: List
   socket.setNoDelay(true);
   lane.ready(socket, peerName(socket));
   lane.adopt(handlers.accept(lane, lane.ageMs));
-}
-
-function lost(error: Error): UtError {
-  return new UtError("lane.closed", `Connection lost: ${errorMessage(error)}`, { cause: error });
 }
