@@ -39,7 +39,16 @@ export type ErrorKind =
   | "lane.closed"
   | "demo.failed"
   | "bench.failed"
-  | "pki.expired";
+  | "pki.expired"
+  // Of the direct plane, named as net-mesh does: failures of an optimisation, never of connectivity.
+  | "reflex-timeout"
+  | "peer-not-reachable"
+  | "transport"
+  | "rendezvous-no-relay"
+  | "rendezvous-rejected"
+  | "punch-failed"
+  | "port-map-unavailable"
+  | "unsupported";
 
 /** The message of anything thrown, for a log line or a terminal. */
 export function errorMessage(error: unknown): string {

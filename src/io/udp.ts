@@ -37,6 +37,8 @@ export interface UdpSocket extends Disposable {
   send(datagrams: readonly Uint8Array[]): void;
   /** Send all of `datagrams` to one address. They may be reused after this returns. */
   sendTo(datagrams: readonly Uint8Array[], port: number, address: string): void;
+  /** IP time to live of what leaves from now on, 1 to 255; what still waits leaves with it, too. */
+  setTtl(ttl: number): void;
   /** Resolves when nothing waits any more, or when `signal` fires. */
   drained(signal: AbortSignal): Promise<void>;
 }
@@ -171,6 +173,9 @@ export async function openUdp(options: UdpOptions): Promise<UdpSocket> {
     sendTo(datagrams, port, address) {
       for (const datagram of datagrams) if (add(datagram)) batch.push(port, address);
       if (batch.length > 0) sendBatch();
+    },
+    setTtl(ttl) {
+      if (!socket.closed) socket.setTTL(ttl);
     },
     async drained(signal) {
       if (waiting.length > 0) await unlessAborted(emptied.promise, signal);
