@@ -79,7 +79,9 @@ function parseIpv4(text: string): IpBytes | undefined {
 function parseIpv6(text: string): IpBytes | undefined {
   const halves = text.split("::");
   if (halves.length > 2) return undefined;
-  const [head, tail] = halves.map((half) => (half === "" ? [] : groupsOf(half.split(":"))));
+  const [head, tail] = halves.map((half, index) =>
+    half === "" ? [] : groupsOf(half.split(":"), index === halves.length - 1),
+  );
   if (head === undefined || (halves.length === 2 && tail === undefined)) return undefined;
   const given = head.length + (tail?.length ?? 0);
   // "::" stands for one group of zeros at least.
@@ -88,11 +90,11 @@ function parseIpv6(text: string): IpBytes | undefined {
   return Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff]));
 }
 
-/** The last part may be an IPv4 address, which makes two groups. */
-function groupsOf(parts: readonly string[]): number[] | undefined {
+/** The last part of the whole text may be an IPv4 address, which makes two groups. */
+function groupsOf(parts: readonly string[], endsText: boolean): number[] | undefined {
   const groups: number[] = [];
   for (const [index, part] of parts.entries()) {
-    const ipv4 = index === parts.length - 1 ? parseIpv4(part) : undefined;
+    const ipv4 = endsText && index === parts.length - 1 ? parseIpv4(part) : undefined;
     if (ipv4 !== undefined) {
       const [a = 0, b = 0, c = 0, d = 0] = ipv4;
       groups.push((a << 8) | b, (c << 8) | d);
