@@ -13,6 +13,7 @@ const TOOLS: Record<string, string> = {
   curl: "curl",
   wg: "wireguard-tools",
   "wireguard-go": "wireguard-go",
+  miniupnpd: "miniupnpd",
 };
 
 /** Why no lab can be built on this machine, and what to do about it; undefined when one can. */
