@@ -33,12 +33,13 @@ export function loopbackClient(serverPort: number, lanes: number): Config {
   });
 }
 
-/** The server's config: every default, any free TCP port, datagrams to `targetPort`. */
+/** The server's config: every default, any free TCP port, datagrams to `targetPort`, no STUN for anybody. */
 export function loopbackServer(targetPort: number): Config {
   return loopbackConfig({
     role: "server",
     tcp: { listen_addr: `${LOOPBACK}:0` },
     udp: { wg_udp_addr: `${LOOPBACK}:${targetPort}` },
+    server: { stun: { listen: [] } },
   });
 }
 

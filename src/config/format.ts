@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import { type Endpoint, formatEndpoint } from "../core/net/endpoint.ts";
 import { type Address, formatAddress } from "./address.ts";
 import type { Config } from "./schema.ts";
 
@@ -16,10 +17,15 @@ function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== "object" || value === null) return value;
   if (isAddress(value)) return formatAddress(value);
+  if (isEndpoint(value)) return formatEndpoint(value);
   const stated = Object.entries(value).filter(([, child]) => child !== undefined);
   return Object.fromEntries(stated.map(([key, child]) => [key, plain(child)]));
 }
 
 function isAddress(value: object): value is Address {
   return "host" in value && "port" in value && Object.keys(value).length === 2;
+}
+
+function isEndpoint(value: object): value is Endpoint {
+  return "address" in value && "port" in value && Object.keys(value).length === 2;
 }

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { type Endpoint, parseEndpoint } from "../core/net/endpoint.ts";
+import { ipScope } from "../core/net/ip.ts";
 import { type AddressUse, readAddress } from "./address.ts";
 
 /**
@@ -37,6 +39,21 @@ export function address(use: AddressUse, example: string) {
       if (reading.ok) return reading.address;
       const { expected: message, suggestion } = reading;
       context.addIssue({ code: "custom", message, params: { suggestion } });
+      return z.NEVER;
+    });
+}
+
+/** The address of one UDP end, parsed to an `Endpoint`: an IP address of a host, never a name, and a port that is one. */
+export function endpoint(example: string) {
+  const error = `an IP address with a port such as "${example}"`;
+  return z
+    .string({ error })
+    .meta({ examples: [example] })
+    .transform((text, context): Endpoint => {
+      const parsed = parseEndpoint(text);
+      if (parsed !== undefined && parsed.port > 0 && !/^(unspecified|multicast)$/.test(ipScope(parsed.address)))
+        return parsed;
+      context.addIssue({ code: "custom", message: error });
       return z.NEVER;
     });
 }

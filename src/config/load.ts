@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { UtError } from "../core/error.ts";
 import { deepFreeze } from "./freeze.ts";
-import { configJsonSchema } from "./json-schema.ts";
+import { schemaAt } from "./json-schema.ts";
 import {
   type ConfigProblem,
   comparePositions,
@@ -16,6 +16,8 @@ import { readSource } from "./source.ts";
 
 /** Far more than any config needs, so that a wrong name (a log, `/dev/zero`) is an error and not all of memory. */
 const MAX_FILE_BYTES = 1024 * 1024;
+/** `server.stun`: deeper than this no section stands. */
+const MAX_SECTION_DEPTH = 2;
 
 /**
  * The config in a YAML file. Throws `config.unreadable` where there is no readable file, else as `parseConfig`.
@@ -54,12 +56,19 @@ function configError(kind: "config.syntax" | "config.invalid", file: string, pro
   return new UtError(kind, message, { details: { file, problems } });
 }
 
-/** A section whose keys are all commented out (`tcp:` and nothing below) is a section left at its defaults. */
-function withoutEmptySections(value: unknown): unknown {
+/**
+ * A section whose keys are all commented out (`tcp:` and nothing below) is a section left at its defaults. The schema is
+ * only asked about keys without a value: a good config never needs it.
+ */
+function withoutEmptySections(value: unknown, path: readonly string[] = []): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  const isEmptySection = ([key, section]: [string, unknown]) =>
-    section === null && configJsonSchema().properties?.[key]?.type === "object";
-  return Object.fromEntries(Object.entries(value).filter((entry) => !isEmptySection(entry)));
+  if (path.length === MAX_SECTION_DEPTH) return value;
+  const entries = Object.entries(value).flatMap(([key, child]) => {
+    const childPath = [...path, key];
+    if (child === null && schemaAt(childPath)?.type === "object") return [];
+    return [[key, withoutEmptySections(child, childPath)]];
+  });
+  return Object.fromEntries(entries);
 }
 
 function withAbsolutePaths(config: Config, folder: string): Config {

@@ -109,13 +109,18 @@ function conflict(source: ConfigSource, expected: string, one: KeyPath, other: K
   const [innocent, blamed] = [one, other].sort((a, b) => blameOrder(source, a, b)) as [KeyPath, KeyPath];
   const stated = valueIn(source.value, innocent);
   const origin = stated === undefined ? "the default" : `line ${source.keyAt(innocent).line}`;
-  const innocentText = shortText(stated ?? schemaAt(innocent)?.default);
+  const innocentText = shortText(stated ?? defaultAt(innocent));
   const message = `expected ${expected}, got ${shortText(valueIn(source.value, blamed))}`;
   return {
     ...source.valueAt(blamed),
     key: formatKeyPath(blamed),
     message: `${message}; ${formatKeyPath(innocent)} is ${innocentText} (${origin})`,
   };
+}
+
+function defaultAt(path: KeyPath): unknown {
+  const index = path.at(-1);
+  return typeof index === "number" ? valueIn(schemaAt(path.slice(0, -1))?.default, [index]) : schemaAt(path)?.default;
 }
 
 /** What the file says comes after what it leaves at the default, then by place. */

@@ -25,7 +25,11 @@ export function checkRules(settings: Settings, context: Context): void {
   const roles = checkRoles(settings, context);
   if (roles.includes("client")) checkServerAddress(settings, context);
   if (roles.includes("client") && roles.includes("server")) checkUdpLoop(settings, context);
-  if (roles.includes("server")) checkTcpPorts(settings, context);
+  if (roles.includes("server")) {
+    checkTcpPorts(settings, context);
+    checkStunPorts(settings, context);
+  }
+  if (sound(settings, context, "nat", "watch") === true) checkP2pPort(settings, context, roles);
 }
 
 function checkRoles(settings: Settings, context: Context): readonly Role[] {
@@ -59,6 +63,34 @@ function checkTcpPorts(settings: Settings, context: Context): void {
   report(context, ["metrics", "listen_addr"], "a port of its own", { conflictsWith: ["tcp", "listen_addr"] });
 }
 
+/** Each STUN address needs a socket of its own, and one public address if there are any. */
+function checkStunPorts(settings: Settings, context: Context): void {
+  const path = ["server", "stun", "listen"];
+  if (isFaulty(context, path)) return;
+  const { listen, public_addrs } = settings.server.stun;
+  for (const [index, one] of listen.entries()) {
+    const other = listen.slice(0, index).findIndex((earlier) => collides(earlier, one));
+    if (other !== -1) report(context, [...path, index], "a port of its own", { conflictsWith: [...path, other] });
+  }
+  const outside = ["server", "stun", "public_addrs"];
+  if (isFaulty(context, outside) || public_addrs.length === 0 || public_addrs.length === listen.length) return;
+  report(context, outside, "one public address for each entry of listen", { conflictsWith: path });
+}
+
+/** The socket of the direct plane beside the other UDP sockets of this process. */
+function checkP2pPort(settings: Settings, context: Context, roles: readonly Role[]): void {
+  const own = sound(settings, context, "p2p", "listen_addr");
+  const path = ["p2p", "listen_addr"];
+  if (own === undefined) return;
+  const clash = (other: Address, conflictsWith: KeyPath) => {
+    if (collides(own, other)) report(context, path, "a port of its own", { conflictsWith });
+  };
+  const local = sound(settings, context, "udp", "listen_addr");
+  if (roles.includes("client") && local !== undefined) clash(local, ["udp", "listen_addr"]);
+  if (!roles.includes("server") || isFaulty(context, ["server", "stun", "listen"])) return;
+  for (const [index, stun] of settings.server.stun.listen.entries()) clash(stun, ["server", "stun", "listen", index]);
+}
+
 /** True where a datagram to `target` arrives at a socket bound to `listen`, as far as texts can tell. */
 function reaches(target: Address, listen: Address): boolean {
   if (target.port !== listen.port) return false;
@@ -87,7 +119,7 @@ function isLoopback(host: string): boolean {
 }
 
 /** A key's parsed value, or undefined where it, or what it stands in, is already reported as wrong. */
-function sound<S extends "tcp" | "udp" | "metrics", K extends keyof Settings[S] & string>(
+function sound<S extends "tcp" | "udp" | "metrics" | "p2p" | "nat", K extends keyof Settings[S] & string>(
   settings: Settings,
   context: Context,
   section: S,

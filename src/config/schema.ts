@@ -4,7 +4,10 @@ import { listWords, mapping } from "./leaf.ts";
 import { checkRules } from "./rules.ts";
 import { logSection } from "./sections/log.ts";
 import { metricsSection } from "./sections/metrics.ts";
+import { natSection } from "./sections/nat.ts";
+import { p2pSection } from "./sections/p2p.ts";
 import { queueSection } from "./sections/queue.ts";
+import { serverSection } from "./sections/server.ts";
 import { tcpSection } from "./sections/tcp.ts";
 import { tlsSection } from "./sections/tls.ts";
 import { udpSection } from "./sections/udp.ts";
@@ -35,6 +38,9 @@ const settings = mapping({
   metrics: metricsSection.prefault({}),
   tls: tlsSection,
   log: logSection.prefault({}),
+  server: serverSection.prefault({}),
+  p2p: p2pSection.prefault({}),
+  nat: natSection.prefault({}),
 });
 
 /** The file key for key, with defaults in place, before `role` and `roles` became one. */

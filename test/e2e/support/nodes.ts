@@ -15,10 +15,13 @@ export interface Settings {
   readonly udp?: Partial<Config["udp"]>;
   readonly queue?: Partial<Config["queue"]>;
   readonly tls?: Partial<Config["tls"]>;
+  readonly server?: Config["server"];
 }
 
 const TLS = { ca_cert: "unused", cert: "unused", key: "unused" };
-const DEFAULTS = parseConfig(JSON.stringify({ role: "server", tls: TLS }), "defaults");
+// STUN has fixed ports by default, and tests run side by side.
+const SERVER = { stun: { listen: [] } };
+const DEFAULTS = parseConfig(JSON.stringify({ role: "server", tls: TLS, server: SERVER }), "defaults");
 
 function configOf(settings: Settings): Config {
   return {
@@ -27,6 +30,7 @@ function configOf(settings: Settings): Config {
     udp: { ...DEFAULTS.udp, ...settings.udp },
     queue: { ...DEFAULTS.queue, ...settings.queue },
     tls: { ...DEFAULTS.tls, ...settings.tls },
+    server: settings.server ?? DEFAULTS.server,
   };
 }
 

@@ -67,8 +67,10 @@ export async function configFolder(identity: NodeIdentity, settings: Record<stri
   await writeFile(file("node.key"), identity.key, { mode: 0o600 });
   const tls = { ca_cert: file("ca.pem"), cert: file("node.pem"), key: file("node.key") };
   const metrics = { listen_addr: "127.0.0.1:0" };
+  // STUN has fixed ports by default, and tests run side by side.
+  const server = { stun: { listen: [] } };
   // JSON is YAML.
-  await writeFile(file("ut.yaml"), JSON.stringify({ tls, metrics, log: { level: "debug" }, ...settings }));
+  await writeFile(file("ut.yaml"), JSON.stringify({ tls, metrics, server, log: { level: "debug" }, ...settings }));
   return {
     path: file("ut.yaml"),
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),

@@ -82,6 +82,29 @@ tls:
   deny_cn: []
 log:
   level: info
+server:
+  stun:
+    listen:
+      - 0.0.0.0:3478
+      - 0.0.0.0:3479
+    public_addrs: []
+p2p:
+  listen_addr: 0.0.0.0:0
+  port_mapping: true
+nat:
+  watch: false
+  stun_servers:
+    - stun.l.google.com:19302
+    - stun1.l.google.com:19302
+    - stun2.l.google.com:19302
+    - stun.cloudflare.com:3478
+    - stun.twilio.com:3478
+    - stun.stunprotocol.org:3478
+    - stun.ekiga.net:3478
+    - stun.ideasip.com:3478
+    - stun.sipgate.net:3478
+    - stun.voip.eutelia.it:3478
+  reflex_override: null
 `;
 
   test("prints the config in effect, every default filled in", async () => {

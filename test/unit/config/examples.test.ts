@@ -7,12 +7,12 @@ import { loadConfig, parseConfig } from "../../../src/config/load.ts";
 import { ROLES } from "../../../src/config/schema.ts";
 import { TLS } from "./config-text.ts";
 
-/** Keys without a default: what the example shows for them is an example. */
-const NO_DEFAULT = /^ *#(sndbuf|rcvbuf|server_name): .*\n/gm;
+/** Keys without a default, or with nothing as default: what the example shows for them is an example. */
+const NO_DEFAULT = /^ *#(sndbuf|rcvbuf|server_name|public_addrs|reflex_override): .*\n/gm;
 
-/** `#key: value` is a default that is commented out, `# text` is prose. */
+/** `#key: value` and `#  - item` are defaults that are commented out, `# text` is prose. */
 function uncommented(text: string): string {
-  return text.replace(/^( *)#([a-z_]+: )/gm, "$1$2");
+  return text.replace(/^( *)#([a-z_]+:(?: |$)| {2}- )/gm, "$1$2");
 }
 
 describe.each([...ROLES])("config/%s.yaml", (role) => {

@@ -60,6 +60,67 @@ const KEYS: Record<string, KeyCase> = {
     takes: [same([]), same(["a"]), same(["home-1.example", "A".repeat(64)])],
     refuses: [{ a: 1 }, 5],
   },
+  "server.stun.listen": {
+    expected: `a list of up to 8 addresses such as ["0.0.0.0:3478", "0.0.0.0:3479"]`,
+    fallback: [
+      { host: "0.0.0.0", port: 3478 },
+      { host: "0.0.0.0", port: 3479 },
+    ],
+    takes: [
+      same([]),
+      [
+        ["[::1]:0", ":9"],
+        [
+          { host: "::1", port: 0 },
+          { host: "::", port: 9 },
+        ],
+      ],
+    ],
+    refuses: ["", "0.0.0.0:3478", 3478, true, { a: 1 }, Array(9).fill("127.0.0.1:0")],
+  },
+  "server.stun.public_addrs": {
+    expected: "a list of IP addresses with ports, one for each entry of listen",
+    fallback: [],
+    takes: [
+      same([]),
+      [
+        ["203.0.113.7:3478", "[2001:db8:0::7]:3479"],
+        [
+          { address: "203.0.113.7", port: 3478 },
+          { address: "2001:db8::7", port: 3479 },
+        ],
+      ],
+    ],
+    refuses: ["", "203.0.113.7:3478", 3478, true, { a: 1 }, Array(9).fill("203.0.113.7:3478")],
+  },
+  "p2p.listen_addr": listener("0.0.0.0:0", { host: "0.0.0.0", port: 0 }),
+  "p2p.port_mapping": trueOrFalse(true),
+  "nat.watch": trueOrFalse(false),
+  "nat.stun_servers": {
+    expected: `a list of up to 32 STUN servers such as ["stun.l.google.com:19302"]`,
+    fallback: expect.arrayContaining([{ host: "stun.l.google.com", port: 19_302 }]),
+    takes: [
+      same([]),
+      [
+        ["a.example:1", "[::1]:65535"],
+        [
+          { host: "a.example", port: 1 },
+          { host: "::1", port: 65_535 },
+        ],
+      ],
+    ],
+    refuses: ["", "a.example:1", 5, true, { a: 1 }, Array(33).fill("a.example:1")],
+  },
+  "nat.reflex_override": {
+    expected: `an IP address with a port such as "203.0.113.7:40000"`,
+    fallback: null,
+    takes: [
+      ["203.0.113.7:1", { address: "203.0.113.7", port: 1 }],
+      ["[2001:db8:0::7]:65535", { address: "2001:db8::7", port: 65_535 }],
+      same(null),
+    ],
+    refuses: ["", "203.0.113.7", "a.example:1", "203.0.113.7:0", "0.0.0.0:1", "224.0.0.1:1", 5, true, ["a"], { a: 1 }],
+  },
   "log.level": word("info", ["debug", "info", "warn", "error"], "debug, info, warn or error"),
 };
 
@@ -85,10 +146,11 @@ describe("every key", () => {
           `${name}: expected ${expected}`,
         ]);
       });
-    test(`${name} refuses to stand there without a value`, () =>
-      expect(refusal(configText(name, null))).toMatch(
-        /^config\.invalid\nut\.yaml:\d+:\d+: \S+: expected [^\n]+, got nothing[^\n]*$/,
-      ));
+    if (fallback !== null)
+      test(`${name} refuses to stand there without a value`, () =>
+        expect(refusal(configText(name, null))).toMatch(
+          /^config\.invalid\nut\.yaml:\d+:\d+: \S+: expected [^\n]+, got nothing[^\n]*$/,
+        ));
   }
 });
 
@@ -106,20 +168,17 @@ describe("a list of certificate names", () => {
 });
 
 function parsed(name: string, value: unknown): unknown {
-  const [section = "", key = ""] = name.split(".");
-  const config = parseConfig(configText(name, value), "/c/ut.yaml") as unknown as Record<
-    string,
-    Record<string, unknown>
-  >;
-  return config[section]?.[key];
+  const config: unknown = parseConfig(configText(name, value), "/c/ut.yaml");
+  return name.split(".").reduce((parent, key) => (parent as Record<string, unknown>)[key], config);
 }
 
 /** A server's config with one key set; `undefined` leaves the key out. */
 function configText(name: string, value: unknown): string {
-  const [section = "", key = ""] = name.split(".");
   const tls = { ca_cert: "/c/ca.pem", cert: "/c/node.pem", key: "/c/node.key" };
-  const config: Record<string, Record<string, unknown> | string> = { role: "server", tcp: {}, tls };
-  if (value !== undefined) config[section] = { ...(config[section] as Record<string, unknown>), [key]: value };
+  const config: Record<string, unknown> = { role: "server", tcp: {}, tls };
+  const [section = "", ...keys] = name.split(".");
+  const inner = keys.reduceRight((child, key) => ({ [key]: child }), value) as Record<string, unknown>;
+  if (value !== undefined) config[section] = { ...(config[section] as Record<string, unknown>), ...inner };
   return stringify(config);
 }
 

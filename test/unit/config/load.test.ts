@@ -44,6 +44,20 @@ tls:
   key: "/etc/ut/node.key"
 `;
 
+/** Seed `p2p-connection-fixes`, Solution 2. */
+const STUN_SERVERS = [
+  { host: "stun.l.google.com", port: 19302 },
+  { host: "stun1.l.google.com", port: 19302 },
+  { host: "stun2.l.google.com", port: 19302 },
+  { host: "stun.cloudflare.com", port: 3478 },
+  { host: "stun.twilio.com", port: 3478 },
+  { host: "stun.stunprotocol.org", port: 3478 },
+  { host: "stun.ekiga.net", port: 3478 },
+  { host: "stun.ideasip.com", port: 3478 },
+  { host: "stun.sipgate.net", port: 3478 },
+  { host: "stun.voip.eutelia.it", port: 3478 },
+];
+
 describe("the seed's config", () => {
   for (const role of ["client", "server"] as const)
     test(`is accepted as it stands for the ${role}`, () =>
@@ -73,10 +87,21 @@ describe("the seed's config", () => {
         },
         tls: { ca_cert: "/etc/ut/ca.pem", cert: "/etc/ut/node.pem", key: "/etc/ut/node.key", deny_cn: [] },
         log: { level: "info" },
+        server: {
+          stun: {
+            listen: [
+              { host: "0.0.0.0", port: 3478 },
+              { host: "0.0.0.0", port: 3479 },
+            ],
+            public_addrs: [],
+          },
+        },
+        p2p: { listen_addr: { host: "0.0.0.0", port: 0 }, port_mapping: true },
+        nat: { watch: false, stun_servers: STUN_SERVERS, reflex_override: null },
       }));
 
   test("states the defaults: a config without its optional keys is the same", () => {
-    const short = `role: client\ntcp:\n  server_addr: "ec2.example.com:5443"\nudp:\nlog:\n${SEED.slice(SEED.indexOf("tls:"))}`;
+    const short = `role: client\ntcp:\n  server_addr: "ec2.example.com:5443"\nudp:\nlog:\nserver:\n  stun:\n${SEED.slice(SEED.indexOf("tls:"))}`;
     expect(parseConfig(short, "ut.yaml")).toEqual(parseConfig(SEED, "ut.yaml"));
   });
 });

@@ -21,13 +21,13 @@ const INVALID: Record<string, [text: string, ...problems: string[]]> = {
   "keys in the wrong place, or in none": [
     `role: server\nlanes: 5\nlisten_addr: ":1"\nverbose: true\n${TLS}log: { verbose: true }\n`,
     `ut.yaml:2:1: lanes: expected a key of the config, got "lanes"; did you mean "tcp.lanes"`,
-    `ut.yaml:3:1: listen_addr: expected a key of the config, got "listen_addr"; did you mean "tcp.listen_addr", "udp.listen_addr" or "metrics.listen_addr"`,
-    `ut.yaml:4:1: verbose: expected a key of the config, got "verbose"; known here: role, roles, tcp, udp, queue, metrics, tls, log`,
+    `ut.yaml:3:1: listen_addr: expected a key of the config, got "listen_addr"; did you mean "tcp.listen_addr", "udp.listen_addr", "metrics.listen_addr" or "p2p.listen_addr"`,
+    `ut.yaml:4:1: verbose: expected a key of the config, got "verbose"; known here: role, roles, tcp, udp, queue, metrics, tls, log, server, p2p, nat`,
     `ut.yaml:6:8: log.verbose: expected a key of log, got "verbose"; known here: level`,
   ],
   "a key with odd characters": [
     `role: server\n"a b\\e": 1\n${TLS}`,
-    `ut.yaml:2:1: "a b\\u001b": expected a key of the config, got "a b\\u001b"; known here: role, roles, tcp, udp, queue, metrics, tls, log`,
+    `ut.yaml:2:1: "a b\\u001b": expected a key of the config, got "a b\\u001b"; known here: role, roles, tcp, udp, queue, metrics, tls, log, server, p2p, nat`,
   ],
   "text that would turn a terminal around": [
     `role: "cl\u202eient\u009b"\n${TLS}`,
@@ -125,6 +125,12 @@ const INVALID: Record<string, [text: string, ...problems: string[]]> = {
   "a metrics path that is taken": [
     `role: server\nmetrics: { path: /readyz }\n${TLS}`,
     `ut.yaml:2:18: metrics.path: expected an absolute path such as "/metrics", other than /, /healthz, /readyz and /api/status, got "/readyz"`,
+  ],
+  "addresses that no one can send to": [
+    `role: server\nserver:\n  stun: { public_addrs: [server.example.com:3478, "0.0.0.0:3478"] }\nnat:\n  reflex_override: 203.0.113.7\n${TLS}`,
+    `ut.yaml:3:26: server.stun.public_addrs[0]: expected an IP address with a port such as "203.0.113.7:3478", got "server.example.com:3478"`,
+    `ut.yaml:3:51: server.stun.public_addrs[1]: expected an IP address with a port such as "203.0.113.7:3478", got "0.0.0.0:3478"`,
+    `ut.yaml:5:20: nat.reflex_override: expected an IP address with a port such as "203.0.113.7:40000", got "203.0.113.7"`,
   ],
   "an empty file": ["", `ut.yaml:1:1: expected a mapping of keys to values, got an empty file; ${START}`],
   "nothing but comments": [

@@ -79,6 +79,46 @@ describe("a server's lanes and its status address", () => {
     expect(refusal(ports("client", "0.0.0.0:5", "127.0.0.1:5"))).toBe("accepted"));
 });
 
+describe("a server's STUN addresses", () => {
+  const stun = (listen: string, more = "") =>
+    refusal(`role: server\n${TLS}server: { stun: { listen: ${listen}${more} } }\n`);
+
+  test("need a port each", () => {
+    expect(stun(`["0.0.0.0:5", "0.0.0.0:6", "127.0.0.1:5"]`)).toBe(
+      `config.invalid\nut.yaml:3:54: server.stun.listen[2]: expected a port of its own, got "127.0.0.1:5"; server.stun.listen[0] is "0.0.0.0:5" (line 3)`,
+    );
+    expect(stun(`["127.0.0.1:5", "127.0.0.2:5", "[::1]:5", "127.0.0.1:0", "127.0.0.1:0"]`)).toBe("accepted");
+    expect(stun(`["0.0.0.0:5443", "127.0.0.1:5080"]`)).toBe("accepted");
+  });
+
+  test("have one public address each, or none", () => {
+    expect(stun(`["0.0.0.0:5", "0.0.0.0:6"]`, `, public_addrs: ["203.0.113.7:5"]`)).toBe(
+      `config.invalid\nut.yaml:3:69: server.stun.public_addrs: expected one public address for each entry of listen, got ["203.0.113.7:5"]; server.stun.listen is ["0.0.0.0:5","0.0.0.0:6"] (line 3)`,
+    );
+    expect(stun(`["0.0.0.0:5", "0.0.0.0:6"]`, `, public_addrs: ["203.0.113.7:5", "203.0.113.7:9"]`)).toBe("accepted");
+  });
+});
+
+describe("the socket of the direct plane", () => {
+  const p2p = (roles: string, watch: boolean, more: string) =>
+    refusal(`roles: ${roles}\n${TLS}tcp: { server_addr: "a:1" }\nnat: { watch: ${watch} }\n${more}\n`);
+
+  test("needs a port beside the client's and those of STUN", () => {
+    expect(p2p("[client]", true, `p2p: { listen_addr: ":15000" }`)).toBe(
+      `config.invalid\nut.yaml:5:21: p2p.listen_addr: expected a port of its own, got ":15000"; udp.listen_addr is "127.0.0.1:15000" (the default)`,
+    );
+    expect(p2p("[server]", true, `p2p: { listen_addr: "127.0.0.1:3479" }`)).toBe(
+      `config.invalid\nut.yaml:5:21: p2p.listen_addr: expected a port of its own, got "127.0.0.1:3479"; server.stun.listen[1] is "0.0.0.0:3479" (the default)`,
+    );
+  });
+
+  test("does not matter to a role without the other socket, nor where it is not opened", () => {
+    expect(p2p("[server]", true, `p2p: { listen_addr: ":15000" }`)).toBe("accepted");
+    expect(p2p("[client]", true, `p2p: { listen_addr: ":3478" }`)).toBe("accepted");
+    expect(p2p("[client]", false, `p2p: { listen_addr: ":15000" }`)).toBe("accepted");
+  });
+});
+
 describe("rules rest where a value is already reported", () => {
   test("no second line about a bad address, and other rules still speak", () =>
     expect(
