@@ -15,6 +15,11 @@ import type { Instant } from "../time.ts";
  */
 export interface PortMapClient extends Machine<PortMapClientEvent> {
   readonly protocol: PortMapProtocol;
+  /**
+   * True from the moment that a request for the mapping left until the gateway refused it or said that it is gone: what
+   * must be undone when the race is lost or the program ends, even if no answer ever came.
+   */
+  readonly mayHold: boolean;
   /** Datagrams and answers that counted for nothing, since the beginning. */
   readonly ignored: Readonly<Record<IgnoredAnswer, number>>;
   /**
@@ -23,9 +28,12 @@ export interface PortMapClient extends Machine<PortMapClientEvent> {
    * it again within one `map` when it no longer answers.
    */
   map(now: Instant): void;
-  /** Asks the gateway to forget the mapping. Takes the place of whatever was under way. */
+  /**
+   * Asks the gateway to forget the mapping. Takes the place of whatever was under way. A program may be waiting to end:
+   * what was not answered is repeated soon, and nothing is searched for; without a known gateway it is `unmapped` at once.
+   */
   unmap(now: Instant): void;
-  /** Stops what is under way; no event will tell its end. What the gateway holds stays there. */
+  /** Stops what is under way; no event will tell its end. What the gateway holds stays there, and `mayHold` as it is. */
   abandon(): void;
   /** The end of a request that a `request` event asked for; one that nobody waits for is ignored. */
   handleHttp(now: Instant, id: number, result: GatewayResult): void;
@@ -55,6 +63,8 @@ export interface PortMapOptions {
   readonly externalPort: number;
   /** Wished for, too. */
   readonly leaseSeconds: number;
+  /** 12 bytes that prove to a PCP gateway whose mapping it is (RFC 6887 §11.1); who knows them may change and remove it. */
+  readonly nonce: Uint8Array;
   /** What the gateway's own page shows beside the mapping; ASCII, 32 characters at most. */
   readonly description: string;
 }
@@ -68,7 +78,10 @@ export type PortMapClientEvent =
   /** The gateway says that it holds the mapping no more. */
   | { readonly type: "unmapped" }
   | PortMapFailed
-  /** Unasked: the gateway lost its state, and the mapping with it (epoch). */
+  /**
+   * Unasked: the gateway lost its state, and the mapping with it (epoch), or announced another external address. In
+   * front of a `mapped` it says that the gateway had lost the mapping before it made it anew.
+   */
   | { readonly type: "lost" }
   /** An HTTP request to the gateway is to be made; its end comes to `handleHttp`. UPnP only. */
   | { readonly type: "request"; readonly request: GatewayRequest };
