@@ -18,7 +18,7 @@ const LAYERS: Record<string, { may: string[]; why: string }> = {
 /** Packages that a layer may use. `node:` and `bun:` modules are shells: never in core. */
 const PACKAGES: Record<string, RegExp> = {
   // zod is pure computation; control messages are the one hostile structured input of core.
-  core: /^zod$/,
+  core: /^(zod|node:crypto)$/,
   io: /^(node:|bun:|bun$|pino$|prom-client$|reflect-metadata$|@peculiar\/x509$)/,
   config: /^(zod|yaml|node:fs|node:path)$/,
   app: /^(node:|bun$)/,
