@@ -54,6 +54,11 @@ export function looksLikeStun(bytes: Uint8Array): boolean {
   return first < 0x40 && a === 0x21 && b === 0x12 && c === 0xa4 && d === 0x42;
 }
 
+/** The transaction a datagram belongs to if it is STUN at all: cheap, so that the one it is for can be looked up. */
+export function transactionIdOf(bytes: Uint8Array): string | undefined {
+  return looksLikeStun(bytes) && bytes.length >= HEADER_BYTES ? bytes.subarray(8, HEADER_BYTES).toHex() : undefined;
+}
+
 /**
  * One datagram as a message of RFC 8489 (and 5389). Attributes behind an integrity attribute are ignored, since
  * anybody could have put them there, except for the stronger integrity and the fingerprint (§14.5).
