@@ -5,6 +5,8 @@ const TOOLS: Record<string, string> = {
   ip: "iproute2",
   ss: "iproute2",
   nft: "nftables",
+  conntrack: "conntrack",
+  turnserver: "coturn",
   gcc: "gcc",
   setpriv: "util-linux",
   sysctl: "procps",
