@@ -1,0 +1,271 @@
+import type { Dependence } from "../../src/core/nat/behaviour.ts";
+import type { Instant } from "../../src/core/time.ts";
+import type { NatSpec } from "../contract/nat-spec.ts";
+import type { Net } from "./net.ts";
+import { type Address, addressIn, type EndId, endId, type Node, type Packet, portIn } from "./packet.ts";
+import type { Lan } from "./router.ts";
+
+/** Where Linux looks for a port when it may not keep the inside one. */
+const PORTS = { from: 1_024, to: 65_535 };
+const PORT_TRIES = 100_000;
+
+/** One outside port of one inside socket. */
+interface Mapping {
+  readonly inside: EndId;
+  readonly port: number;
+  /** The destinations it is for: 0 for all, an address, or an end (RFC 4787 §4.1). */
+  readonly scope: number;
+  readonly flows: Map<EndId, Flow>;
+}
+
+/** Traffic of a mapping with one outside end, or of an outside end with the NAT's own address: a conntrack entry. */
+interface Flow {
+  readonly remote: EndId;
+  /** Undefined for one that ended at the NAT itself. */
+  readonly mapping: Mapping | undefined;
+  readonly port: number;
+  expiresAt: Instant;
+}
+
+/**
+ * A router with address and port translation after RFC 4787, as nftables does it. It keeps what conntrack keeps: one
+ * flow for each pair of an inside socket and an outside end, refreshed by traffic in either direction. A mapping lives
+ * as long as any of its flows.
+ */
+export class Nat {
+  readonly name: string;
+  readonly spec: NatSpec;
+  /** Where inside hosts send to, and where the internet does. */
+  readonly inner: Node = { receive: (packet) => this.#outbound(packet) };
+  readonly outer: Node = { receive: (packet) => this.#inbound(packet) };
+  readonly #net: Net;
+  readonly #address: Address;
+  readonly #inside: Lan;
+  readonly #upstream: Node;
+  /** By inside socket, then by scope. */
+  readonly #mappings = new Map<EndId, Map<number, Mapping>>();
+  readonly #byPort = new Map<number, Mapping[]>();
+  /** By outside end, then by port: what strangers sent to the NAT itself, if it takes such. */
+  readonly #own = new Map<EndId, Map<number, Flow>>();
+  /** Those used longest ago first. */
+  readonly #flows = new Set<Flow>();
+  #lastPort: number;
+  #peakFlows = 0;
+
+  constructor(net: Net, name: string, spec: NatSpec, wiring: { outside: Address; inside: Lan; upstream: Node }) {
+    this.#net = net;
+    this.name = name;
+    this.spec = spec;
+    this.#address = wiring.outside;
+    this.#inside = wiring.inside;
+    this.#upstream = wiring.upstream;
+    this.#lastPort = net.random.between(PORTS.from, PORTS.to);
+  }
+
+  /** Entries in its table: what a home router has 1,024 to 4,096 of. `ports` is how many outside ports are taken. */
+  get table(): { readonly flows: number; readonly peakFlows: number; readonly ports: number } {
+    this.#expire();
+    return { flows: this.#flows.size, peakFlows: this.#peakFlows, ports: this.#byPort.size };
+  }
+
+  /** Forgets everything, as a restart does. */
+  forget(): void {
+    for (const flow of this.#flows) this.#end(flow);
+  }
+
+  #outbound(packet: Packet): void {
+    this.#expire();
+    if (addressIn(packet.to) === this.#address) this.#hairpin(packet);
+    else if (this.#passes(packet)) {
+      this.#translateSource(packet);
+      this.#upstream.receive(packet);
+    }
+  }
+
+  #inbound(packet: Packet): void {
+    this.#expire();
+    const mapping = this.#admit(packet);
+    if (mapping === undefined) this.#unsolicited(packet);
+    else if (this.#passes(packet)) this.#deliver(packet, mapping);
+  }
+
+  /** RFC 4787 REQ-9: the source is the outside one. Like the nftables of the other laboratory it does not filter here. */
+  #hairpin(packet: Packet): void {
+    const mapping = this.spec.hairpin ? this.#byPort.get(portIn(packet.to))?.[0] : undefined;
+    if (mapping === undefined) this.#net.drop(this.name, packet, "closed");
+    else if (this.#passes(packet)) {
+      this.#translateSource(packet);
+      this.#deliver(packet, mapping);
+    }
+  }
+
+  #passes(packet: Packet): boolean {
+    if (!this.#net.spendHop(this.name, packet)) return false;
+    if (!this.spec.udp) this.#net.drop(this.name, packet, "blocked");
+    return this.spec.udp;
+  }
+
+  #translateSource(packet: Packet): void {
+    const mapping = this.#mappingFor(packet.from, packet.to);
+    this.#use(mapping, packet.to);
+    packet.from = endId(this.#address, mapping.port);
+    this.#net.hop(this.name, packet, "translated");
+  }
+
+  #deliver(packet: Packet, mapping: Mapping): void {
+    this.#use(mapping, packet.from);
+    packet.to = mapping.inside;
+    this.#net.hop(this.name, packet, "let in");
+    this.#inside.deliver(packet);
+  }
+
+  /** Nobody inside wants it, so it is for the NAT's own address; no hop is spent on that. */
+  #unsolicited(packet: Packet): void {
+    const { unsolicited } = this.spec;
+    if (unsolicited !== "drop") this.#net.counters.icmp.portUnreachable += 1;
+    if (unsolicited === "accept") this.#track(packet.from, portIn(packet.to));
+    this.#net.drop(this.name, packet, "filtered");
+  }
+
+  /** The mapping that lets a datagram in (RFC 4787 §5). */
+  #admit({ from, to }: Packet): Mapping | undefined {
+    const port = portIn(to);
+    // Conntrack comes before all rules: what once ended here goes on ending here.
+    const own = this.#own.get(from)?.get(port);
+    const mappings = own === undefined ? this.#byPort.get(port) : undefined;
+    if (mappings === undefined) return undefined;
+    return (
+      mappings.find(({ flows }) => flows.has(from)) ??
+      mappings.find(({ flows }) => admits(this.spec.filtering, flows, from))
+    );
+  }
+
+  #mappingFor(inside: EndId, remote: EndId): Mapping {
+    const known = this.#mappings.get(inside);
+    const exact = known?.get(remote);
+    if (exact !== undefined) return exact;
+    const scope = scopeOf(this.spec.mapping, remote);
+    const mapping = known?.get(scope) ?? this.#open(inside, scope, remote);
+    if (!this.#own.get(remote)?.has(mapping.port)) return mapping;
+    // The flow that a stranger opened to the NAT itself has this pair of ends: Linux takes another port for this one.
+    return this.#open(inside, remote, remote);
+  }
+
+  #open(inside: EndId, scope: number, remote: EndId): Mapping {
+    const mapping: Mapping = { inside, port: this.#choosePort(inside, scope, remote), scope, flows: new Map() };
+    entry(this.#mappings, inside, () => new Map()).set(scope, mapping);
+    entry(this.#byPort, mapping.port, () => []).push(mapping);
+    return mapping;
+  }
+
+  #choosePort(inside: EndId, scope: number, remote: EndId): number {
+    const { ports } = this.spec;
+    if (ports === "preserved" && this.#isFree(portIn(inside), scope, remote)) return portIn(inside);
+    for (let tries = 0; tries < PORT_TRIES; tries++) {
+      this.#lastPort =
+        typeof ports === "object"
+          ? wrapPort(this.#lastPort + ports.sequential)
+          : this.#net.random.between(PORTS.from, PORTS.to);
+      if (this.#isFree(this.#lastPort, scope, remote)) return this.#lastPort;
+    }
+    throw new Error(`${this.name} has no free port left`);
+  }
+
+  /** Two mappings may share a port as long as no destination can be meant by both. */
+  #isFree(port: number, scope: number, remote: EndId): boolean {
+    if (this.#own.get(remote)?.has(port)) return false;
+    return !this.#byPort.get(port)?.some((other) => other.scope === 0 || scope === 0 || other.scope === scope);
+  }
+
+  #use(mapping: Mapping, remote: EndId): void {
+    const flow = mapping.flows.get(remote) ?? { remote, mapping, port: mapping.port, expiresAt: 0 };
+    mapping.flows.set(remote, flow);
+    this.#refresh(flow);
+  }
+
+  #track(remote: EndId, port: number): void {
+    const flows = entry(this.#own, remote, () => new Map<number, Flow>());
+    const flow = flows.get(port) ?? { remote, mapping: undefined, port, expiresAt: 0 };
+    flows.set(port, flow);
+    this.#refresh(flow);
+  }
+
+  #refresh(flow: Flow): void {
+    flow.expiresAt = this.#net.now + this.spec.lifetimeSeconds * 1_000;
+    this.#flows.delete(flow);
+    this.#flows.add(flow);
+    this.#peakFlows = Math.max(this.#peakFlows, this.#flows.size);
+  }
+
+  #expire(): void {
+    for (const flow of this.#flows) {
+      if (flow.expiresAt > this.#net.now) return;
+      this.#end(flow);
+    }
+  }
+
+  #end(flow: Flow): void {
+    this.#flows.delete(flow);
+    const { mapping, remote, port } = flow;
+    if (mapping === undefined) removeFrom(this.#own, remote, port);
+    else {
+      mapping.flows.delete(remote);
+      if (mapping.flows.size === 0) this.#close(mapping);
+    }
+  }
+
+  #close(mapping: Mapping): void {
+    removeFrom(this.#mappings, mapping.inside, mapping.scope);
+    const left = this.#byPort.get(mapping.port)?.filter((other) => other !== mapping) ?? [];
+    if (left.length > 0) this.#byPort.set(mapping.port, left);
+    else this.#byPort.delete(mapping.port);
+  }
+}
+
+/** Who may send to a mapping that has these flows (RFC 4787 §5). */
+function admits(filtering: Dependence, flows: ReadonlyMap<EndId, Flow>, from: EndId): boolean {
+  switch (filtering) {
+    case "endpoint-independent":
+      return true;
+    case "address-dependent":
+      return flows.keys().some((remote) => addressIn(remote) === addressIn(from));
+    case "address-and-port-dependent":
+      return flows.has(from);
+    default:
+      return filtering satisfies never;
+  }
+}
+
+function scopeOf(mapping: Dependence, remote: EndId): number {
+  switch (mapping) {
+    case "endpoint-independent":
+      return 0;
+    case "address-dependent":
+      return addressIn(remote);
+    case "address-and-port-dependent":
+      return remote;
+    default:
+      return mapping satisfies never;
+  }
+}
+
+/** Round the end of the range, in either direction. */
+function wrapPort(port: number): number {
+  const count = PORTS.to - PORTS.from + 1;
+  return PORTS.from + ((((port - PORTS.from) % count) + count) % count);
+}
+
+function entry<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}
+
+function removeFrom<Key, Inner>(map: Map<Key, Map<Inner, unknown>>, key: Key, inner: Inner): void {
+  const values = map.get(key);
+  values?.delete(inner);
+  if (values?.size === 0) map.delete(key);
+}
