@@ -1,4 +1,6 @@
 import type { Config } from "../config/schema.ts";
+import { TraversalStats } from "../core/nat/traversal-stats.ts";
+import type { TraversalStatus } from "../core/nat/traversal-status.ts";
 import type { NodeStatus } from "../core/tunnel/status.ts";
 import { buildInfo } from "../io/build-info.ts";
 import { loadCredentials } from "../io/credentials.ts";
@@ -23,8 +25,11 @@ export async function runNode(config: Config, signal: AbortSignal): Promise<void
   const roles: Role[] = [];
   await using disposal = new AsyncDisposableStack();
   const status = (): readonly NodeStatus[] => roles.map((role) => role.status());
+  const stats = new TraversalStats();
+  const traversal = (): TraversalStatus => ({ stats: stats.snapshot(), network: null });
   const metrics = createMetrics({
     status,
+    traversal,
     build: buildInfo,
     perClientCn: config.metrics.per_client_cn,
     perLane: config.metrics.per_lane,
@@ -35,6 +40,7 @@ export async function runNode(config: Config, signal: AbortSignal): Promise<void
       metricsPath: config.metrics.path,
       metrics,
       status,
+      traversal,
       build: buildInfo,
       log,
       signal,

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { errorMessage, UtError } from "../core/error.ts";
+import type { TraversalStatus } from "../core/nat/traversal-status.ts";
 import type { NodeStatus } from "../core/tunnel/status.ts";
 import type { BuildInfo } from "./build-info.ts";
 import type { Log } from "./log.ts";
@@ -14,6 +15,7 @@ export interface HttpOptions {
   readonly metrics: Metrics;
   /** A snapshot per role of this process. */
   readonly status: () => readonly NodeStatus[];
+  readonly traversal: () => TraversalStatus;
   readonly build: BuildInfo;
   /** Gets `http_error` when a request fails because of this program. */
   readonly log?: Log;
@@ -57,7 +59,7 @@ interface Route {
 }
 
 function routesOf(options: HttpOptions): ReadonlyMap<string, Route> {
-  const { metrics, metricsPath, status, build, signal } = options;
+  const { metrics, metricsPath, status, traversal, build, signal } = options;
   const shuttingDown = () => signal?.aborted ?? false;
   return new Map<string, Route>([
     [
@@ -82,7 +84,7 @@ function routesOf(options: HttpOptions): ReadonlyMap<string, Route> {
       "/api/status",
       {
         guarded: true,
-        respond: () => respondJson(200, statusReport(build, status(), shuttingDown())),
+        respond: () => respondJson(200, statusReport(build, status(), traversal(), shuttingDown())),
       },
     ],
   ]);

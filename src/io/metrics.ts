@@ -1,13 +1,16 @@
 import { Histogram, Registry } from "prom-client";
+import type { TraversalStatus } from "../core/nat/traversal-status.ts";
 import type { NodeStatus } from "../core/tunnel/status.ts";
 import type { BuildInfo } from "./build-info.ts";
 import { computedMetric } from "./computed-metric.ts";
 import { processFamilies } from "./metrics-process.ts";
+import { traversalFamilies } from "./metrics-traversal.ts";
 import { tunnelFamilies } from "./metrics-tunnel.ts";
 
 export interface MetricsOptions {
   /** A snapshot per role of this process. Called once a scrape. */
   readonly status: () => readonly NodeStatus[];
+  readonly traversal: () => TraversalStatus;
   readonly build: BuildInfo;
   /** `metrics.per_client_cn`: label series with `client_cn`, otherwise all clients are added up. */
   readonly perClientCn: boolean;
@@ -34,9 +37,10 @@ const HANDSHAKE_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
  * of one moment, from one family to the next some milliseconds may lie.
  */
 export function createMetrics(options: MetricsOptions): Metrics {
-  const { status, build, perClientCn, perLane } = options;
+  const { status, traversal, build, perClientCn, perLane } = options;
   const registry = new Registry();
   let nodes: readonly NodeStatus[] = [];
+  let direct = traversal();
 
   for (const family of tunnelFamilies({ nodes: () => nodes, perClientCn, perLane }))
     registry.registerMetric(computedMetric(family));
@@ -48,6 +52,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     registers: [registry],
   });
   registry.registerMetric(computedMetric(buildFamily(build)));
+  for (const family of traversalFamilies(() => direct)) registry.registerMetric(computedMetric(family));
   for (const family of processFamilies()) registry.registerMetric(computedMetric(family));
 
   const zeroed = new Set<string>();
@@ -78,6 +83,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
 
   async function scrape(): Promise<string> {
     nodes = status();
+    direct = traversal();
     startHandshakesAtZero();
     const families: string[] = [];
     for (const { name } of registry.getMetricsAsArray()) {

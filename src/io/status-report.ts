@@ -1,3 +1,5 @@
+import type { TraversalStatus } from "../core/nat/traversal-status.ts";
+import { type Endpoint, formatEndpoint } from "../core/net/endpoint.ts";
 import {
   DELAY_BUCKETS_MS,
   type DelayHistogram,
@@ -18,6 +20,7 @@ export interface StatusReport {
   /** One for each reason not to be ready; empty when ready. */
   readonly notReady: readonly string[];
   readonly roles: readonly RoleReport[];
+  readonly traversal: TraversalReport;
 }
 
 /** `NodeStatus` with its maps as objects. */
@@ -25,6 +28,17 @@ export interface RoleReport extends Omit<NodeStatus, "clients" | "tlsHandshakeFa
   readonly clients: Readonly<Record<string, ClientReport>>;
   readonly tlsHandshakeFailures: Readonly<Record<string, number>>;
 }
+
+/** `TraversalStatus` with its endpoints as text, as all addresses are here; what is unknown is null. */
+export type TraversalReport = WithTextEndpoints<TraversalStatus>;
+
+type WithTextEndpoints<T> = T extends Endpoint
+  ? string
+  : T extends undefined
+    ? null
+    : T extends object
+      ? { readonly [K in keyof T]: WithTextEndpoints<T[K]> }
+      : T;
 
 /** `TunnelCounters` of one client CN. */
 export interface ClientReport {
@@ -62,7 +76,12 @@ export function readiness(nodes: readonly NodeStatus[], shuttingDown: boolean): 
 }
 
 /** What `/api/status` says. */
-export function statusReport(build: BuildInfo, nodes: readonly NodeStatus[], shuttingDown: boolean): StatusReport {
+export function statusReport(
+  build: BuildInfo,
+  nodes: readonly NodeStatus[],
+  traversal: TraversalStatus,
+  shuttingDown: boolean,
+): StatusReport {
   const uptimeSeconds = process.uptime();
   return {
     build,
@@ -71,6 +90,7 @@ export function statusReport(build: BuildInfo, nodes: readonly NodeStatus[], shu
     uptimeSeconds,
     ...readiness(nodes, shuttingDown),
     roles: nodes.map(roleReport),
+    traversal: withTextEndpoints(traversal),
   };
 }
 
@@ -100,4 +120,20 @@ function plain<Value, Plain>(
   convert: (value: Value) => Plain,
 ): Readonly<Record<string, Plain>> {
   return Object.fromEntries([...map].map(([key, value]) => [key, convert(value)]));
+}
+
+function withTextEndpoints<T>(value: T): WithTextEndpoints<T> {
+  return convert(value) as WithTextEndpoints<T>;
+
+  function convert(part: unknown): unknown {
+    if (part === undefined || part === null) return null;
+    if (Array.isArray(part)) return part.map(convert);
+    if (typeof part !== "object") return part;
+    if (isEndpoint(part)) return formatEndpoint(part);
+    return Object.fromEntries(Object.entries(part).map(([key, child]) => [key, convert(child)]));
+  }
+}
+
+function isEndpoint(value: object): value is Endpoint {
+  return "address" in value && "port" in value && Object.keys(value).length === 2;
 }

@@ -4,29 +4,31 @@ import { dirname, join } from "node:path";
 import { Glob } from "bun";
 import { schemaAt } from "../../src/config/json-schema.ts";
 import { createMetrics } from "../../src/io/metrics.ts";
-import { busyCounters, nodeStatus, sessionStatus } from "../unit/io/node-status.ts";
+import { busyCounters, networkStatus, nodeStatus, sessionStatus, traversalStatus } from "../unit/io/node-status.ts";
 
 /**
  * What the documents say exists, and what exists the documents tell: an operator who finds an event in the log or a
- * series on a dashboard finds it in docs/tunnel.md as well. (That the README's commands work is proven by
- * test/lab/readme.test.ts.)
+ * series on a dashboard finds it in a table of docs/tunnel.md or, where it is about the network, of docs/nat.md. (That
+ * the README's commands work is proven by test/lab/readme.test.ts.)
  */
 const ROOT = join(import.meta.dir, "../..");
 const DOCUMENTS = ["README.md", "CHANGELOG.md", ...new Glob("docs/*.md").scanSync(ROOT)];
 const texts = new Map<string, string>();
 for (const path of DOCUMENTS) texts.set(path, await Bun.file(join(ROOT, path)).text());
 const everything = [...texts.values()].join("\n");
-const operators = texts.get("docs/tunnel.md") ?? "";
+/** Their tables below the same heading are one. */
+const OPERATORS = ["docs/tunnel.md", "docs/nat.md"];
 
 const build = { version: "0", commit: "0", bun: "0", platform: "linux-x64" };
 const page = await createMetrics({
   status: () => [nodeStatus({ clients: new Map([["home", busyCounters()]]), sessions: [sessionStatus()] })],
+  traversal: () => traversalStatus({ network: networkStatus() }),
   build,
   perClientCn: true,
   perLane: true,
 }).scrape();
 
-describe("docs/tunnel.md", () => {
+describe("the operators' tables", () => {
   test("tells every event of the log, and no other", async () => {
     const events = new Set<string>();
     for (const path of new Glob("src/**/*.ts").scanSync(ROOT)) {
@@ -72,14 +74,16 @@ describe("the documents", () => {
   });
 
   test("name only config keys that exist", () => {
-    const keys = code().flatMap((text) => /^((?:tcp|udp|queue|metrics|tls|log)\.[a-z_]+)\b/.exec(text)?.[1] ?? []);
+    const keys = code().flatMap(
+      (text) => /^((?:tcp|udp|queue|metrics|tls|log|server|p2p|nat)(?:\.[a-z_]+)+)\b/.exec(text)?.[1] ?? [],
+    );
     expect(keys.filter((key) => schemaAt(key.split(".")) === undefined)).toEqual([]);
     expect(keys).not.toEqual([]);
   });
 
   test("name only metrics that exist", () => {
     const known = [...page.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name ?? "");
-    const named = [...everything.matchAll(/\but_[a-z_]*[a-z]/g)].map(([name]) => name);
+    const named = [...everything.matchAll(/\but_[a-z0-9_]*[a-z]/g)].map(([name]) => name);
     const base = (name: string) => name.replace(/_(?:bucket|sum|count)$/, "");
     expect(named.filter((name) => !known.includes(name) && !known.includes(base(name)))).toEqual([]);
   });
@@ -92,11 +96,16 @@ describe("the documents", () => {
   });
 });
 
-/** The names in code of each row's first cell, of the first table below a heading; labels and paths are left out. */
+/** The names in code of each row's first cell, of the tables below a heading; labels and paths are left out. */
 function firstColumn(heading: string): string[] {
-  const section = operators.split(new RegExp(`^#+ ${heading}$`, "m"))[1]?.split(/^#/m)[0] ?? "";
-  const cells = section.split("\n").flatMap((line) => /^\| ([^|]*`[^|]*) \|/.exec(line)?.[1] ?? []);
-  return cells.flatMap((cell) => [...cell.matchAll(/`([a-z_]+)/g)].map(([, name]) => name ?? "")).sort();
+  const sections = OPERATORS.map((path) => sectionOf(texts.get(path) ?? "", heading));
+  const lines = sections.join("\n").split("\n");
+  const cells = lines.flatMap((line) => /^\| ([^|]*`[^|]*) \|/.exec(line)?.[1] ?? []);
+  return cells.flatMap((cell) => [...cell.matchAll(/`([a-z0-9_]+)/g)].map(([, name]) => name ?? "")).sort();
+}
+
+function sectionOf(text: string, heading: string): string {
+  return text.split(new RegExp(`^#+ ${heading}$`, "m"))[1]?.split(/^#/m)[0] ?? "";
 }
 
 /** Every piece of code: fenced blocks as a whole, and what stands in backticks. */

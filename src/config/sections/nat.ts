@@ -1,19 +1,6 @@
 import { z } from "zod";
+import { DEFAULT_STUN_SERVERS } from "../../core/nat/default-stun-servers.ts";
 import { address, endpoint, flag, mapping } from "../leaf.ts";
-
-/** The node's own server comes before them. Source: seed `p2p-connection-fixes`, Solution 2. */
-export const DEFAULT_STUN_SERVERS = [
-  "stun.l.google.com:19302",
-  "stun1.l.google.com:19302",
-  "stun2.l.google.com:19302",
-  "stun.cloudflare.com:3478",
-  "stun.twilio.com:3478",
-  "stun.stunprotocol.org:3478",
-  "stun.ekiga.net:3478",
-  "stun.ideasip.com:3478",
-  "stun.sipgate.net:3478",
-  "stun.voip.eutelia.it:3478",
-];
 
 const MAX_STUN_SERVERS = 32;
 const EXPECTED_SERVERS = `a list of up to ${MAX_STUN_SERVERS} STUN servers such as ["${DEFAULT_STUN_SERVERS[0]}"]`;
@@ -26,7 +13,7 @@ export const natSection = mapping({
   stun_servers: z
     .array(address("target", "stun.example.com:3478"), { error: EXPECTED_SERVERS })
     .max(MAX_STUN_SERVERS, { error: EXPECTED_SERVERS })
-    .prefault(DEFAULT_STUN_SERVERS)
+    .prefault([...DEFAULT_STUN_SERVERS])
     .describe("Asked at the same time, behind the node's own server (port 3478 at the host of tcp.server_addr)."),
   reflex_override: endpoint("203.0.113.7:40000")
     .nullable()

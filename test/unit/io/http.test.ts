@@ -1,19 +1,21 @@
 import { expect, test } from "bun:test";
 import { UtError } from "../../../src/core/error.ts";
+import type { TraversalStatus } from "../../../src/core/nat/traversal-status.ts";
 import { DELAY_BUCKETS_MS } from "../../../src/core/tunnel/counters.ts";
 import type { NodeStatus } from "../../../src/core/tunnel/status.ts";
 import { type HttpOptions, serveHttp } from "../../../src/io/http.ts";
 import { createLog } from "../../../src/io/log.ts";
 import { createMetrics } from "../../../src/io/metrics.ts";
-import { busyCounters, laneStatus, nodeStatus, sessionStatus } from "./node-status.ts";
+import { busyCounters, laneStatus, networkStatus, nodeStatus, sessionStatus, traversalStatus } from "./node-status.ts";
 
 const build = { version: "1.2.3", commit: "abc", bun: "1.4.5", platform: "linux-x64" };
 
 /** A server for `nodes` on a free port. */
 function serving(nodes: () => readonly NodeStatus[], some: Partial<HttpOptions> = {}) {
-  const metrics = createMetrics({ status: nodes, build, perClientCn: true, perLane: false });
+  const traversal = () => traversalStatus();
+  const metrics = createMetrics({ status: nodes, traversal, build, perClientCn: true, perLane: false });
   const listen = { host: "127.0.0.1", port: 0 };
-  return serveHttp({ listen, metricsPath: "/metrics", metrics, status: nodes, build, ...some });
+  return serveHttp({ listen, metricsPath: "/metrics", metrics, status: nodes, traversal, build, ...some });
 }
 
 /** Status and body in one value, for whole comparisons. */
@@ -61,6 +63,47 @@ test("readyz says who is not ready and why: while starting, dialling, shutting d
   expect(await get(`${server.url}/healthz`)).toEqual([200, "ok\n"]);
 });
 
+test("api/status has what is known of going direct, addresses as text and null for what is not known", async () => {
+  const report = async (some: Partial<TraversalStatus>) => {
+    await using server = serving(() => [nodeStatus()], { traversal: () => traversalStatus(some) });
+    return JSON.parse((await get(`${server.url}/api/status`))[1]).traversal;
+  };
+  const stats = {
+    punches_attempted: 0,
+    punches_succeeded: 0,
+    relay_fallbacks: 0,
+    port_mapping_active: false,
+    port_mapping_external: null,
+    port_mapping_renewals: 0,
+  };
+  expect(await report({})).toEqual({ stats, network: null });
+  const external = { address: "2001:db8::7", port: 40_000 };
+  const active = { ...traversalStatus().stats, port_mapping_active: true, port_mapping_external: external };
+  const { nat, ...network } = (await report({ stats: active, network: networkStatus() })).network;
+  expect(network).toEqual({
+    listen: "0.0.0.0:40000",
+    checkedAt: "2026-01-31T12:00:00.000Z",
+    checks: 9,
+    changes: 2,
+    reflex: { endpoint: "203.0.113.7:40000", source: "port-mapping" },
+    portMapping: { protocol: "pcp", external: "203.0.113.7:40000", verified: true },
+  });
+  expect(nat).toMatchObject({ type: "cone", mapped: "203.0.113.7:40000", reasons: [] });
+  expect(nat.servers).toEqual([
+    {
+      name: "ut.example.com:3478",
+      endpoint: "198.51.100.1:3478",
+      outcome: { kind: "answered", mapped: "203.0.113.7:40000", rttMs: 12.5 },
+      otherAddress: null,
+    },
+  ]);
+  expect((await report({ stats: active })).stats).toEqual({
+    ...stats,
+    port_mapping_active: true,
+    port_mapping_external: "[2001:db8::7]:40000",
+  });
+});
+
 test("api/status is everything a node knows, as plain JSON", async () => {
   const node = nodeStatus({
     clients: new Map([
@@ -74,7 +117,7 @@ test("api/status is everything a node knows, as plain JSON", async () => {
   const response = await fetch(`${server.url}/api/status`);
   expect(response.headers.get("content-type")).toBe("application/json");
   const text = await response.text();
-  const { startedAt, uptimeSeconds, roles, ...rest } = JSON.parse(text);
+  const { startedAt, uptimeSeconds, roles, traversal: _, ...rest } = JSON.parse(text);
   expect(rest).toEqual({ build, pid: process.pid, ready: true, notReady: [] });
   expect(Math.abs(Date.parse(startedAt) + uptimeSeconds * 1000 - Date.now())).toBeLessThan(5000);
 

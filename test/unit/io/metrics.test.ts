@@ -2,12 +2,19 @@ import { expect, test } from "bun:test";
 import { DROP_REASONS, type DropReason, TunnelCounters } from "../../../src/core/tunnel/counters.ts";
 import type { NodeStatus } from "../../../src/core/tunnel/status.ts";
 import { createMetrics } from "../../../src/io/metrics.ts";
-import { busyCounters, laneStatus, nodeStatus, sessionStatus } from "./node-status.ts";
+import { busyCounters, laneStatus, nodeStatus, sessionStatus, traversalStatus } from "./node-status.ts";
 
 const build = { version: "1.2.3", commit: "abc", bun: "1.4.5", platform: "linux-x64" };
 
 function metricsOf(nodes: NodeStatus[], labels: { perClientCn?: boolean; perLane?: boolean } = {}) {
-  return createMetrics({ status: () => nodes, build, perClientCn: true, perLane: false, ...labels });
+  return createMetrics({
+    status: () => nodes,
+    traversal: () => traversalStatus(),
+    build,
+    perClientCn: true,
+    perLane: false,
+    ...labels,
+  });
 }
 
 const FRAME_ERRORS = [
@@ -46,7 +53,7 @@ function dropLines(dir: string, dropped: Partial<Record<DropReason, number>>): s
   ).join("\n");
 }
 
-test("a scrape, whole: every family of a server with one busy client", async () => {
+test("a scrape, whole: every family of a server with one busy client, but for the process and the direct plane", async () => {
   const metrics = metricsOf([
     nodeStatus({
       clients: new Map([["home", busyCounters()]]),
@@ -59,7 +66,7 @@ test("a scrape, whole: every family of a server with one busy client", async () 
 
   const text = await metrics.scrape();
   expect(metrics.contentType).toBe("text/plain; version=0.0.4; charset=utf-8");
-  expect(text.slice(0, text.indexOf("# HELP process_"))).toBe(`\
+  expect(text.slice(0, text.indexOf("# HELP ut_p2p_"))).toBe(`\
 # HELP ut_sessions_active Sessions that exist now
 # TYPE ut_sessions_active gauge
 ut_sessions_active{client_cn="home"} 1
@@ -307,6 +314,7 @@ test("200 clients: one snapshot a scrape, shared by scrapes at the same time, an
       snapshots += 1;
       return [nodeStatus({ clients, sessions: [...clients.keys()].map((clientCn) => sessionStatus({ clientCn })) })];
     },
+    traversal: () => traversalStatus(),
     build,
     perClientCn: true,
     perLane: false,

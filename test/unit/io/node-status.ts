@@ -1,3 +1,5 @@
+import type { NatReport } from "../../../src/core/nat/nat-report.ts";
+import type { NetworkStatus, TraversalStatus } from "../../../src/core/nat/traversal-status.ts";
 import { TunnelCounters } from "../../../src/core/tunnel/counters.ts";
 import type { LaneStatus, NodeStatus, SessionStatus } from "../../../src/core/tunnel/status.ts";
 
@@ -69,3 +71,56 @@ export function busyCounters(): TunnelCounters {
   counters.reorderTimeouts = 7;
   return counters;
 }
+
+/** A process that has done nothing directly; what it knows of its network if `network` says so. */
+export function traversalStatus(some: Partial<TraversalStatus> = {}): TraversalStatus {
+  return {
+    stats: {
+      punches_attempted: 0,
+      punches_succeeded: 0,
+      relay_fallbacks: 0,
+      port_mapping_active: false,
+      port_mapping_external: undefined,
+      port_mapping_renewals: 0,
+    },
+    network: null,
+    ...some,
+  };
+}
+
+/** Behind a port-restricted cone, with a mapping that was seen to work. */
+export function networkStatus(some: Partial<NetworkStatus> = {}): NetworkStatus {
+  const external = { address: "203.0.113.7", port: 40_000 };
+  return {
+    listen: { address: "0.0.0.0", port: 40_000 },
+    nat: coneReport,
+    checkedAt: "2026-01-31T12:00:00.000Z",
+    checks: 9,
+    changes: 2,
+    reflex: { endpoint: external, source: "port-mapping" },
+    portMapping: { protocol: "pcp", external, verified: true },
+    ...some,
+  };
+}
+
+const coneReport: NatReport = {
+  type: "cone",
+  mapping: "endpoint-independent",
+  filtering: "address-and-port-dependent",
+  mapped: { address: "203.0.113.7", port: 40_000 },
+  translated: true,
+  ports: { kind: "preserved" },
+  pooling: "paired",
+  hairpin: false,
+  layers: "one",
+  reasons: [],
+  servers: [
+    {
+      name: "ut.example.com:3478",
+      endpoint: { address: "198.51.100.1", port: 3478 },
+      outcome: { kind: "answered", mapped: { address: "203.0.113.7", port: 40_000 }, rttMs: 12.5 },
+      otherAddress: null,
+    },
+  ],
+  elapsedMs: 640,
+};

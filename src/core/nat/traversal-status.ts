@@ -1,0 +1,46 @@
+import type { Endpoint } from "../net/endpoint.ts";
+import type { PortMapProtocol } from "../portmap/protocol.ts";
+import type { NatReport } from "./nat-report.ts";
+import type { TraversalSnapshot } from "./traversal-stats.ts";
+
+/**
+ * What a process knows of going direct, beside what its roles do: read by `/api/status` and `/metrics`. A snapshot, made
+ * when asked for. Nothing in it says whether traffic flows: it does, over the lanes.
+ */
+export interface TraversalStatus {
+  readonly stats: TraversalSnapshot;
+  /** Null where this node does not look at its network (`nat.watch`). */
+  readonly network: NetworkStatus | null;
+}
+
+/** What `nat.watch` found out. */
+export interface NetworkStatus {
+  /** The UDP socket that all of this is about. */
+  readonly listen: Endpoint;
+  /** The last check's; null while the first one runs. */
+  readonly nat: NatReport | null;
+  /** When that check ended, ISO 8601. */
+  readonly checkedAt: string | null;
+  readonly checks: number;
+  /** How often a check came to another type than the one before it. */
+  readonly changes: number;
+  /** What this node would tell others as its address; null where it does not know. */
+  readonly reflex: AdvertisedAddress | null;
+  readonly portMapping: PortMappingStatus | null;
+}
+
+/** An outside address of this node's UDP socket, and who said so. */
+export interface AdvertisedAddress {
+  readonly endpoint: Endpoint;
+  readonly source: AddressSource;
+}
+
+/** The config's `nat.reflex_override`; the gateway that holds a port mapping; STUN servers. In order of precedence. */
+export type AddressSource = "override" | "port-mapping" | "stun";
+
+export interface PortMappingStatus {
+  readonly protocol: PortMapProtocol;
+  readonly external: Endpoint;
+  /** Something sent from outside to `external` arrived; null where nobody could be asked to try. */
+  readonly verified: boolean | null;
+}

@@ -1,0 +1,98 @@
+import type { NatType } from "../core/nat/nat-type.ts";
+import type { TraversalSnapshot } from "../core/nat/traversal-stats.ts";
+import type { NetworkStatus, TraversalStatus } from "../core/nat/traversal-status.ts";
+import { formatEndpoint } from "../core/net/endpoint.ts";
+import type { Family, Sample } from "./computed-metric.ts";
+
+/**
+ * The families of the direct plane. `ut_p2p_…` are the seed's counters (net-mesh `TraversalStats`) and always there;
+ * `ut_nat_…` have samples only where the node watches its network. Addresses and types are labels of a gauge that is 1,
+ * so that a dashboard shows them and an alert sees them change.
+ */
+export function traversalFamilies(status: () => TraversalStatus): Family[] {
+  const stats = (read: (stats: TraversalSnapshot) => number) => () => [plain(read(status().stats))];
+  const network = (read: (network: NetworkStatus) => Sample[]) => () => {
+    const known = status().network;
+    return known === null ? [] : read(known);
+  };
+  return [
+    {
+      name: "ut_p2p_punches_attempted_total",
+      help: "Hole punches for which the server introduced both ends",
+      type: "counter",
+      samples: stats((one) => one.punches_attempted),
+    },
+    {
+      name: "ut_p2p_punches_succeeded_total",
+      help: "Those that became a direct path",
+      type: "counter",
+      samples: stats((one) => one.punches_succeeded),
+    },
+    {
+      name: "ut_p2p_relay_fallbacks_total",
+      help: "Pipes that stayed on the relay although a direct path was wanted",
+      type: "counter",
+      samples: stats((one) => one.relay_fallbacks),
+    },
+    {
+      name: "ut_p2p_port_mapping_active",
+      help: "1 while the gateway holds a port mapping of this node",
+      type: "gauge",
+      samples: stats((one) => (one.port_mapping_active ? 1 : 0)),
+    },
+    {
+      name: "ut_p2p_port_mapping_external",
+      help: "The mapping's address outside; always 1, absent without a mapping",
+      type: "gauge",
+      samples: () => {
+        const external = status().stats.port_mapping_external;
+        return external === undefined ? [] : [labelled({ address: formatEndpoint(external) })];
+      },
+    },
+    {
+      name: "ut_p2p_port_mapping_renewals",
+      help: "Renewals since the mapping was installed; a new mapping starts at 0, so it is no counter",
+      type: "gauge",
+      samples: stats((one) => one.port_mapping_renewals),
+    },
+    {
+      name: "ut_nat_type",
+      help: "1 for the kind of NAT that the last check found, 0 for the others",
+      type: "gauge",
+      samples: network(({ nat }) =>
+        Object.keys(NAT_TYPES).map((type) => ({ labels: { type }, value: nat?.type === type ? 1 : 0 })),
+      ),
+    },
+    {
+      name: "ut_nat_reflex",
+      help: "The address that this node tells others, and where it has it from; always 1, absent while unknown",
+      type: "gauge",
+      samples: network(({ reflex }) =>
+        reflex === null ? [] : [labelled({ address: formatEndpoint(reflex.endpoint), source: reflex.source })],
+      ),
+    },
+    {
+      name: "ut_nat_checks_total",
+      help: "Checks of the network that came to an end",
+      type: "counter",
+      samples: network(({ checks }) => [plain(checks)]),
+    },
+    {
+      name: "ut_nat_changes_total",
+      help: "Checks that found another kind of NAT than the one before",
+      type: "counter",
+      samples: network(({ changes }) => [plain(changes)]),
+    },
+  ];
+}
+
+/** A record, so that a type that is missing here does not compile. */
+const NAT_TYPES: Record<NatType, true> = { open: true, cone: true, symmetric: true, blocked: true, unknown: true };
+
+function plain(value: number): Sample {
+  return { labels: {}, value };
+}
+
+function labelled(labels: Sample["labels"]): Sample {
+  return { labels, value: 1 };
+}

@@ -1,0 +1,67 @@
+import { describe, expect, test } from "bun:test";
+import { Glob } from "bun";
+
+/**
+ * The error kinds of the direct plane are a contract with people's alerts (seed `net-mesh-traversal`), and none of them
+ * is ever a loss of connectivity: traffic rides the lanes from its first packet, and goes on riding them.
+ */
+const KINDS = [
+  "reflex-timeout",
+  "peer-not-reachable",
+  "transport",
+  "rendezvous-no-relay",
+  "rendezvous-rejected",
+  "punch-failed",
+  "port-map-unavailable",
+  "unsupported",
+];
+
+/** Nothing raises these before peers signal to each other. What comes to raise one has to leave this list. */
+const NOT_RAISED_YET = [...KINDS];
+
+const texts = new Map<string, string>();
+for (const path of new Glob("src/**/*.ts").scanSync(".")) texts.set(path, await Bun.file(path).text());
+
+describe("error kinds of the direct plane", () => {
+  test("are the seed's, the only ones without an area", () => {
+    const source = texts.get("src/core/error.ts") ?? "";
+    const declared = [...source.matchAll(/^\s+\| "([^"]+)"/gm)].map(([, kind]) => kind ?? "");
+    expect(declared.filter((kind) => !kind.includes("."))).toEqual(KINDS);
+  });
+
+  test("are raised somewhere, or are known not to be", () => {
+    const raised = [...texts.values()].flatMap((text) =>
+      [...text.matchAll(/new UtError\(\s*"([^".]+)"/g)].map(([, kind]) => kind ?? ""),
+    );
+    expect(KINDS.filter((kind) => !raised.includes(kind))).toEqual(NOT_RAISED_YET);
+  });
+
+  test("stand in docs/nat.md, those that nothing raises yet as such", async () => {
+    const text = await Bun.file("docs/nat.md").text();
+    const section = text.split(/^## Errors$/m)[1]?.split(/^#/m)[0] ?? "";
+    const rows = [...section.matchAll(/^\| `([^`]+)` .*\| ([^|]+) \|$/gm)];
+    expect(rows.map(([, kind]) => kind ?? "")).toEqual(KINDS);
+    const later = rows.filter(([, , raisedBy]) => raisedBy?.trim() === "a later version");
+    expect(later.map(([, kind]) => kind ?? "")).toEqual(NOT_RAISED_YET);
+  });
+});
+
+test("no comment makes going direct a condition of connectivity", () => {
+  const claims =
+    /(?:loss of|lost?|loses?|no|without|breaks?) connectivity|(?:required|needed|necessary) (?:for|to) (?:reach|connect|talk)|cannot (?:communicate|talk|connect to each other)/i;
+  const plane =
+    /^src\/(?:core\/(?:stun|nat|portmap|punch|ice|pipe)\/|(?:app|io|cli)\/.*(?:nat|punch|port-map|stun|gateway))/;
+  const wrong: string[] = [];
+  for (const [path, text] of texts) {
+    if (!plane.test(path)) continue;
+    const comments = [...text.matchAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm)].map(([comment]) =>
+      comment.replace(/\s+\*?\s*/g, " "),
+    );
+    for (const comment of comments) {
+      const claim = claims.exec(comment);
+      if (claim !== null && !/\b(?:not|never) (?:a|of|the)?\s*$/.test(comment.slice(0, claim.index)))
+        wrong.push(`${path}: ${claim[0]}`);
+    }
+  }
+  expect(wrong).toEqual([]);
+});

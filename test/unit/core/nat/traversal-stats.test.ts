@@ -1,0 +1,54 @@
+import { expect, test } from "bun:test";
+import { type TraversalSnapshot, TraversalStats } from "../../../../src/core/nat/traversal-stats.ts";
+
+const ZERO: TraversalSnapshot = {
+  punches_attempted: 0,
+  punches_succeeded: 0,
+  relay_fallbacks: 0,
+  port_mapping_active: false,
+  port_mapping_external: undefined,
+  port_mapping_renewals: 0,
+};
+const FIRST = { address: "203.0.113.7", port: 40_000 };
+const SECOND = { address: "203.0.113.8", port: 40_001 };
+
+test("starts with nothing", () => expect(new TraversalStats().snapshot()).toEqual(ZERO));
+
+test("each record moves its own number, and a snapshot stays as it was", () => {
+  const stats = new TraversalStats();
+  const before = stats.snapshot();
+  for (let i = 0; i < 3; i++) stats.recordPunchAttempt();
+  for (let i = 0; i < 2; i++) stats.recordPunchSuccess();
+  stats.recordRelayFallback();
+  expect(stats.snapshot()).toEqual({ ...ZERO, punches_attempted: 3, punches_succeeded: 2, relay_fallbacks: 1 });
+  expect(before).toEqual(ZERO);
+});
+
+test("a port mapping's life: installed, renewed, moved, revoked, installed anew", () => {
+  const stats = new TraversalStats();
+  const active = { ...ZERO, port_mapping_active: true };
+  stats.recordPortMappingInstall(FIRST);
+  expect(stats.snapshot()).toEqual({ ...active, port_mapping_external: FIRST });
+
+  stats.recordPortMappingRenewal();
+  stats.recordPortMappingRenewal();
+  expect(stats.snapshot()).toEqual({ ...active, port_mapping_external: FIRST, port_mapping_renewals: 2 });
+
+  // The seed's router reboot: another address, still the same mapping.
+  stats.replacePortMappingExternal(SECOND);
+  expect(stats.snapshot()).toEqual({ ...active, port_mapping_external: SECOND, port_mapping_renewals: 2 });
+
+  stats.recordPortMappingRevoke();
+  expect(stats.snapshot()).toEqual({ ...ZERO, port_mapping_renewals: 2 });
+
+  stats.recordPortMappingInstall(FIRST);
+  expect(stats.snapshot()).toEqual({ ...active, port_mapping_external: FIRST });
+});
+
+test("punches know nothing of port mappings", () => {
+  const stats = new TraversalStats();
+  stats.recordPunchAttempt();
+  stats.recordPortMappingInstall(FIRST);
+  stats.recordPortMappingRevoke();
+  expect(stats.snapshot()).toEqual({ ...ZERO, punches_attempted: 1 });
+});
