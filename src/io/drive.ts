@@ -1,6 +1,6 @@
 import type { Machine, Transmit } from "../core/machine.ts";
 import { now } from "./clock.ts";
-import type { UdpFan } from "./udp-fan.ts";
+import type { Sockets } from "./shared-fan.ts";
 
 /** The longest that `setTimeout` takes. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -15,14 +15,14 @@ export interface Driven extends Disposable {
  * Runs a machine on real sockets and the real clock: what arrives goes in, what it wants sent goes out, its events go
  * to `onEvent`, until disposed of. It starts at once: the machine's first transmits leave before this returns.
  */
-export function drive<Event>(machine: Machine<Event>, fan: UdpFan, onEvent: (event: Event) => void): Driven {
+export function drive<Event>(machine: Machine<Event>, sockets: Sockets, onEvent: (event: Event) => void): Driven {
   let timer: Timer | undefined;
   let stopped = false;
 
   function pump(): void {
     const transmits: Transmit[] = [];
     for (let next = machine.pollTransmit(); next !== undefined; next = machine.pollTransmit()) transmits.push(next);
-    if (transmits.length > 0) fan.send(transmits);
+    if (transmits.length > 0) sockets.send(transmits);
     for (let event = machine.pollEvent(); event !== undefined && !stopped; event = machine.pollEvent()) onEvent(event);
     arm();
   }
@@ -39,7 +39,7 @@ export function drive<Event>(machine: Machine<Event>, fan: UdpFan, onEvent: (eve
     pump();
   }
 
-  fan.onDatagram = (datagram) => {
+  sockets.onDatagram = (datagram) => {
     machine.handleDatagram(now(), datagram);
     pump();
   };
@@ -52,7 +52,7 @@ export function drive<Event>(machine: Machine<Event>, fan: UdpFan, onEvent: (eve
     [Symbol.dispose]() {
       stopped = true;
       clearTimeout(timer);
-      fan.onDatagram = () => {};
+      sockets.onDatagram = () => {};
     },
   };
 }
