@@ -1,0 +1,102 @@
+import { AES_KEY_BYTES, GCM_NONCE_BYTES, openGcm, sealGcm } from "../crypto-sealing.ts";
+import {
+  FLOW_BYTES,
+  HEADER_BYTES,
+  looksSealed,
+  readCounter,
+  readSession,
+  SEAL_OVERHEAD_BYTES,
+  writeHeader,
+} from "./packet.ts";
+import { ReplayWindow } from "./replay-window.ts";
+
+/** New keys are due after so many packets under one (DESIGN): far below what GCM stands (2³⁶ blocks a key). */
+export const REKEY_PACKETS = 2 ** 32;
+
+/** One direction's key and the number by which the receiver finds it. */
+export interface SealKey {
+  /** 32 bytes. */
+  readonly key: Uint8Array;
+  /** u32, chosen by the receiver. */
+  readonly session: number;
+}
+
+/** Why a packet did not open. It is counted and changes nothing. */
+export type OpenFailure = "malformed" | "wrong-session" | "forged" | "replayed";
+
+export type Opened =
+  | { readonly ok: true; readonly type: number; readonly flow: number; readonly payload: Uint8Array }
+  | { readonly ok: false; readonly kind: OpenFailure };
+
+/** The sending end of one direction. Its counter is one for both paths and never repeats, which GCM lives by. */
+export class Sealer {
+  readonly #key: SealKey;
+  readonly #nonce = new Uint8Array(GCM_NONCE_BYTES);
+  /** Flow and payload of the packet under way; grows to the largest datagram. */
+  #text = new Uint8Array(2_048);
+  #counter = 0;
+
+  constructor(key: SealKey) {
+    requireKey(key);
+    this.#key = key;
+  }
+
+  /** Packets sealed so far. */
+  get packets(): number {
+    return this.#counter;
+  }
+
+  seal(type: number, flow: number, payload: Uint8Array): Uint8Array {
+    const length = FLOW_BYTES + payload.length;
+    if (this.#text.length < length) this.#text = new Uint8Array(length);
+    this.#text[0] = flow >>> 8;
+    this.#text[1] = flow;
+    this.#text.set(payload, FLOW_BYTES);
+    const packet = new Uint8Array(payload.length + SEAL_OVERHEAD_BYTES);
+    writeHeader(packet, type, this.#key.session, this.#counter);
+    this.#counter += 1;
+    writeNonce(this.#nonce, packet);
+    const header = packet.subarray(0, HEADER_BYTES);
+    sealGcm(this.#key.key, this.#nonce, header, this.#text.subarray(0, length), packet, HEADER_BYTES);
+    return packet;
+  }
+}
+
+/** The receiving end of one direction. */
+export class Opener {
+  readonly #key: SealKey;
+  readonly #nonce = new Uint8Array(GCM_NONCE_BYTES);
+  readonly #window = new ReplayWindow();
+
+  constructor(key: SealKey) {
+    requireKey(key);
+    this.#key = key;
+  }
+
+  get session(): number {
+    return this.#key.session;
+  }
+
+  /** The payload is the caller's to keep. */
+  open(packet: Uint8Array): Opened {
+    if (!looksSealed(packet)) return { ok: false, kind: "malformed" };
+    if (readSession(packet) !== this.#key.session) return { ok: false, kind: "wrong-session" };
+    writeNonce(this.#nonce, packet);
+    const header = packet.subarray(0, HEADER_BYTES);
+    const text = openGcm(this.#key.key, this.#nonce, header, packet.subarray(HEADER_BYTES));
+    if (text === undefined) return { ok: false, kind: "forged" };
+    // After the tag was checked: a forged counter must not move the window.
+    if (!this.#window.accept(readCounter(packet))) return { ok: false, kind: "replayed" };
+    const flow = ((text[0] ?? 0) << 8) | (text[1] ?? 0);
+    return { ok: true, type: packet[0] ?? 0, flow, payload: text.subarray(FLOW_BYTES) };
+  }
+}
+
+/** Four zero bytes, then the counter as it stands in the packet. */
+function writeNonce(nonce: Uint8Array, packet: Uint8Array): void {
+  nonce.set(packet.subarray(5, HEADER_BYTES), 4);
+}
+
+function requireKey({ key }: SealKey): void {
+  if (key.length !== AES_KEY_BYTES) throw new RangeError(`A key of ${key.length} bytes, ${AES_KEY_BYTES} are needed`);
+}
