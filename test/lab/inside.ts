@@ -26,7 +26,7 @@ export function inside<T>(namespace: Namespace, action: () => T): T {
 /**
  * Runs `open` inside the namespace until what it promises is there. It may wait for promises that are kept already, as
  * those of `Bun.udpSocket` are, but not for the event loop: anybody's callback would then run in that namespace. One
- * that does is brought out at once and fails.
+ * that does is brought out in that turn and fails.
  */
 export function openInside<T extends Disposable>(namespace: Namespace, open: () => Promise<T>): Promise<T> {
   const opened = entered.then(() => openNow(namespace, open));

@@ -26,6 +26,8 @@ export interface NatWorldOptions {
   readonly wanPrefix?: string;
 }
 
+type Counts<Name extends string> = Readonly<Record<Name, number>>;
+
 /** How often `until` looks: the finest that a timer gives. */
 const LOOK_MS = 1;
 
@@ -147,14 +149,14 @@ export class NatWorld implements World {
     await this.namespaceOf("internet").nft(`flush chain ip internet loss\n${percent > 0 ? rule : ""}`);
   }
 
-  /**
-   * UDP packets so far: those that a NAT let pass `outward` and `inward`; those that `passed` the internet, were `lost`
-   * by `setLoss` (any protocol), or were dropped because a private address had `leaked`.
-   */
-  async packets(router: Router): Promise<Record<string, number>> {
-    const json = await this.namespaceOf(router).run(["nft", "-j", "list", "counters"]);
-    const { nftables } = JSON.parse(json) as { nftables: { counter?: { name: string; packets: number } }[] };
-    return Object.fromEntries(nftables.flatMap(({ counter }) => (counter ? [[counter.name, counter.packets]] : [])));
+  /** UDP packets that a NAT let pass so far. */
+  async translated(place: NatPlace): Promise<Counts<"outward" | "inward">> {
+    return await this.#counters(place);
+  }
+
+  /** Packets that crossed the internet so far, UDP only; that `setLoss` took; that carried a private address. */
+  async crossed(): Promise<Counts<"passed" | "lost" | "leaked">> {
+    return await this.#counters("internet");
   }
 
   /** UDP flows that a router's connection tracking holds now. */
@@ -166,5 +168,12 @@ export class NatWorld implements World {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const running of this.#running) running[Symbol.dispose]();
     this.#running.clear();
+  }
+
+  async #counters<Name extends string>(router: Router): Promise<Counts<Name>> {
+    const json = await this.namespaceOf(router).run(["nft", "-j", "list", "counters"]);
+    const { nftables } = JSON.parse(json) as { nftables: { counter?: { name: Name; packets: number } }[] };
+    const counts = nftables.flatMap(({ counter }) => (counter ? [[counter.name, counter.packets]] : []));
+    return Object.fromEntries(counts) as Counts<Name>;
   }
 }
