@@ -14,6 +14,8 @@ export interface StunAttributes {
   readonly responseOrigin?: Endpoint;
   /** RFC 5780 §7.4, or RFC 3489's CHANGED-ADDRESS: the server's second address and port. */
   readonly otherAddress?: Endpoint;
+  /** Ours: a server with one address answers at this port of it, too (`StunServer` says why not by OTHER-ADDRESS). */
+  readonly otherPort?: number;
   /** RFC 5780 §7.2: from where the response is wanted. */
   readonly changeRequest?: { readonly changeIp: boolean; readonly changePort: boolean };
   /** RFC 5780 §7.5: the port that the response is wanted at. */
@@ -100,6 +102,11 @@ export function decodeAttributes(tlvs: readonly Tlv[], mask: Uint8Array): Decode
   return { attributes: attributes as StunAttributes, unknownRequired: [...unknownRequired] };
 }
 
+/** The number of an attribute on the wire. */
+export function attributeType(name: keyof StunAttributes): number {
+  return CODECS[name].type;
+}
+
 /** In the order of the object's keys. Throws a RangeError for what no message can hold. */
 export function encodeAttributes(attributes: StunAttributes, mask: Uint8Array): Uint8Array[] {
   return (Object.keys(attributes) as Name[]).flatMap((name) => encodeAttribute(name, attributes[name], mask));
@@ -179,6 +186,8 @@ const CODECS: Codecs = {
   iceControlling: tieBreaker(0x802a),
   responseOrigin: address(0x802b),
   otherAddress: address(0x802c),
+  // Nobody's in IANA's registry: "ut" in a range that may be ignored.
+  otherPort: uint(0xf574, 2),
 };
 
 const NAMES: ReadonlyMap<number, Name> = new Map(

@@ -37,7 +37,11 @@ export interface StunTransactionOptions {
   readonly timing?: StunTiming;
 }
 
-/** How a transaction ended. `rttMs` is there when it is sure which request was answered: the only one (Karn). */
+/**
+ * How a transaction ended. `rttMs` is there when it is sure which request was answered: the only one (Karn). A success
+ * has `otherAddress` also where a server of ours has one address only: that address and the other port, by which a
+ * client sees that no change of address is on offer.
+ */
 export type StunOutcome =
   | {
       readonly kind: "success";
@@ -165,7 +169,7 @@ export class StunTransaction implements Machine<StunOutcome> {
       return { kind: "unusable", unknownRequired, from };
     if (message.class === "error" && errorCode !== undefined)
       return { kind: "error", ...errorCode, message, from, rttMs };
-    return { kind: "success", message, from, rttMs };
+    return { kind: "success", message: withOtherAddress(message, from), from, rttMs };
   }
 
   #end(outcome: StunOutcome): void {
@@ -173,4 +177,10 @@ export class StunTransaction implements Machine<StunOutcome> {
     this.#sendDue = false;
     this.#dueAt = NEVER;
   }
+}
+
+function withOtherAddress(message: StunMessage, { address }: Endpoint): StunMessage {
+  const { otherAddress, otherPort: port } = message.attributes;
+  if (otherAddress !== undefined || port === undefined) return message;
+  return { ...message, attributes: { ...message.attributes, otherAddress: { address, port } } };
 }

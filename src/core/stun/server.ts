@@ -1,0 +1,212 @@
+import type { Datagram, Machine, Transmit } from "../machine.ts";
+import { type Endpoint, sameEndpoint } from "../net/endpoint.ts";
+import { ipFamily, ipScope } from "../net/ip.ts";
+import { SourceLimiter } from "../net/source-limiter.ts";
+import { type Instant, NEVER } from "../time.ts";
+import { attributeType, type StunAttributes } from "./attributes.ts";
+import { BINDING, decodeStun, encodeStun, type StunMessage } from "./message.ts";
+
+/** An answer is never larger than so many times its request, so that a forged one gains nothing. */
+export const MAX_AMPLIFICATION = 3;
+/** Answers to one source address (IPv6: one /64) in any second. */
+export const MAX_ANSWERS_PER_SECOND = 20;
+const MAX_SOURCES = 4_096;
+
+export interface StunServerOptions {
+  /**
+   * Each socket as others reach it, which behind a 1:1 NAT is not what it is bound to. An unspecified address says that
+   * nobody knows; sockets with one count as being of one address.
+   */
+  readonly sockets: readonly Endpoint[];
+}
+
+/** What became of every datagram that came in: each counts once. */
+export interface StunServerCounters {
+  readonly answered: number;
+  readonly rateLimited: number;
+  /** No STUN message. */
+  readonly malformed: number;
+  /** Answered with 420: the request demands what this server does not do. */
+  readonly unknownAttributes: number;
+  /** Nothing to answer: no Binding request, or from where no answer can go. */
+  readonly ignored: number;
+}
+
+/** A source asked too often; told of again only once it was polled. */
+export interface StunServerEvent {
+  readonly type: "limited";
+  readonly from: Endpoint;
+}
+
+/**
+ * A STUN server over UDP without credentials (RFC 8489 §12), and of NAT behaviour discovery (RFC 5780) as far as its
+ * sockets go:
+ *
+ * - two addresses with the same two ports, four sockets: all of it, OTHER-ADDRESS and CHANGE-REQUEST;
+ * - one address with two ports: responses from the other port. RFC 5780 §7.4 forbids OTHER-ADDRESS without a second
+ *   address, with reason: a client that trusts it compares a mapping with itself and takes every symmetric NAT for a
+ *   cone. So the port is told in an attribute of our own (`otherPort`) that others ignore, and a request to change the
+ *   address is refused with 420, as one without a second port is altogether;
+ * - one socket: where the request came from, nothing else; that is how a peer answers on its own socket.
+ *
+ * Anybody may ask, also in another's name. Hence `MAX_AMPLIFICATION`: attributes that an answer has no room for are left
+ * out, the least needed first, and a client that wants all of them sends a longer request; `MAX_ANSWERS_PER_SECOND`; no
+ * RESPONSE-PORT and no PADDING (both optional for servers, refused with 420); and an answer is never sent to anything
+ * but a request, so that two servers cannot talk to each other.
+ */
+export class StunServer implements Machine<StunServerEvent> {
+  readonly #sockets: readonly Endpoint[];
+  readonly #limiter = new SourceLimiter({
+    count: MAX_ANSWERS_PER_SECOND,
+    windowMs: 1_000,
+    maxSources: MAX_SOURCES,
+  });
+  readonly #counters = { answered: 0, rateLimited: 0, malformed: 0, unknownAttributes: 0, ignored: 0 };
+  readonly #transmits: Transmit[] = [];
+  #limited: StunServerEvent | undefined;
+
+  constructor({ sockets }: StunServerOptions) {
+    this.#sockets = sockets;
+  }
+
+  get counters(): StunServerCounters {
+    return this.#counters;
+  }
+
+  handleDatagram(now: Instant, { socket, from, payload }: Datagram): void {
+    if (!this.#canAnswer(from)) {
+      this.#counters.ignored++;
+      return;
+    }
+    const decoded = decodeStun(payload);
+    if (!decoded.ok) {
+      this.#counters.malformed++;
+      return;
+    }
+    const { message, fingerprint } = decoded;
+    if (message.class !== "request" || message.method !== BINDING) this.#counters.ignored++;
+    else if (!this.#limiter.allow(now, from.address)) this.#limit(from);
+    else {
+      const request: Request = { socket, from, message, fingerprint, bytes: payload.length };
+      const refused = [...decoded.unknownRequired, ...this.#refused(request)];
+      if (refused.length > 0) this.#refuse(request, refused);
+      else this.#answer(request);
+    }
+  }
+
+  handleTimeout(): void {}
+
+  pollTransmit(): Transmit | undefined {
+    return this.#transmits.shift();
+  }
+
+  pollEvent(): StunServerEvent | undefined {
+    const event = this.#limited;
+    this.#limited = undefined;
+    return event;
+  }
+
+  nextTimeout(): Instant {
+    return NEVER;
+  }
+
+  /** False for addresses that are nobody's, and for our own. */
+  #canAnswer(from: Endpoint): boolean {
+    const scope = ipScope(from.address);
+    if (from.port === 0 || scope === "multicast" || scope === "unspecified") return false;
+    return !this.#sockets.some((own) => sameEndpoint(own, from));
+  }
+
+  #limit(from: Endpoint): void {
+    this.#counters.rateLimited++;
+    this.#limited ??= { type: "limited", from };
+  }
+
+  /** Types of attributes that are understood, and refused. */
+  #refused(request: Request): number[] {
+    const names = NOT_SERVED.filter((name) => request.message.attributes[name] !== undefined);
+    return [...names, ...(this.#senderOf(request) === undefined ? ["changeRequest" as const] : [])].map(attributeType);
+  }
+
+  #refuse({ socket, from, message, fingerprint }: Request, refused: readonly number[]): void {
+    this.#counters.unknownAttributes++;
+    this.#send(socket, from, { ...message, class: "error", attributes: unknownAttributes(refused) }, fingerprint);
+  }
+
+  #answer(request: Request): void {
+    // Invariant: a request that nobody could answer was refused.
+    const sender = this.#senderOf(request) as number;
+    this.#counters.answered++;
+    const attributes = this.#whatFits(sender, request);
+    this.#send(sender, request.from, { ...request.message, class: "success", attributes }, request.fingerprint);
+  }
+
+  #send(socket: number, to: Endpoint, message: StunMessage, fingerprint: boolean): void {
+    this.#transmits.push({ socket, to, payload: encodeStun(message, { fingerprint }) });
+  }
+
+  /** The socket that a request wants its answer from; undefined when there is none. */
+  #senderOf({ socket, message }: Request): number | undefined {
+    const { changeIp, changePort } = message.attributes.changeRequest ?? { changeIp: false, changePort: false };
+    return changeIp || changePort ? this.#other(socket, changeIp, changePort) : socket;
+  }
+
+  /** The socket that differs from another one in just this. */
+  #other(socket: number, inAddress: boolean, inPort: boolean): number | undefined {
+    const asked = this.#sockets[socket];
+    const index = this.#sockets.findIndex(
+      ({ address, port }) =>
+        asked !== undefined &&
+        ipFamily(address) === ipFamily(asked.address) &&
+        (address !== asked.address) === inAddress &&
+        (port !== asked.port) === inPort,
+    );
+    return index === -1 ? undefined : index;
+  }
+
+  /** What an answer says, in the order of need, as far as the request's size allows. */
+  #whatFits(sender: number, request: Request): StunAttributes {
+    const origin = this.#sockets[sender];
+    const offers: StunAttributes[] = [
+      { xorMappedAddress: request.from },
+      this.#others(request.socket),
+      origin === undefined || ipScope(origin.address) === "unspecified" ? {} : { responseOrigin: origin },
+      { mappedAddress: request.from },
+      { software: "ut" },
+    ];
+    let attributes: StunAttributes = {};
+    for (const offer of offers) {
+      const more = { ...attributes, ...offer };
+      const { length } = encodeStun({ ...request.message, attributes: more }, { fingerprint: request.fingerprint });
+      if (length > MAX_AMPLIFICATION * request.bytes) break;
+      attributes = more;
+    }
+    return attributes;
+  }
+
+  /** Where else this server can be asked, and answers from. */
+  #others(socket: number): StunAttributes {
+    const port = this.#sockets[this.#other(socket, false, true) ?? -1];
+    const address = this.#sockets[this.#other(socket, true, false) ?? -1];
+    const both = this.#sockets[this.#other(socket, true, true) ?? -1];
+    // A client asks at all four, so anything less than four is not told as RFC 5780's.
+    if (port !== undefined && address !== undefined && both !== undefined) return { otherAddress: both };
+    return port === undefined ? {} : { otherPort: port.port };
+  }
+}
+
+interface Request {
+  readonly socket: number;
+  readonly from: Endpoint;
+  readonly message: StunMessage;
+  readonly fingerprint: boolean;
+  readonly bytes: number;
+}
+
+/** Understood, as parts of STUN, but this server does not do what they ask for: ICE, and what could be misused. */
+const NOT_SERVED = ["padding", "responsePort", "priority", "useCandidate"] as const;
+
+/** Smaller than the request's share of it, which has four bytes for each of them: no bound is needed. */
+function unknownAttributes(types: readonly number[]): StunAttributes {
+  return { errorCode: { code: 420, reason: "Unknown Attribute" }, unknownAttributes: types };
+}
