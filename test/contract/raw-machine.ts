@@ -1,6 +1,7 @@
 import type { Datagram, Machine, Transmit } from "../../src/core/machine.ts";
-import { type Endpoint, formatEndpoint } from "../../src/core/net/endpoint.ts";
+import { type Endpoint, formatEndpoint, parseEndpoint, sameEndpoint } from "../../src/core/net/endpoint.ts";
 import { type Instant, NEVER } from "../../src/core/time.ts";
+import type { Bind, HostName, Running, World } from "./world.ts";
 
 /** A text that came in at one of the machine's sockets. */
 export interface Heard {
@@ -15,20 +16,15 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * A machine without a protocol: it sends what it is told to and tells what it heard. It answers every `ask` with the
- * asker's address as it saw it, so two of them find out what stands between them.
+ * A machine without a protocol: it sends what it is told to and tells what it heard. It answers every question with the
+ * asker's address as it saw it, so that two of them find out what stands between them.
  */
 export class RawMachine implements Machine<Heard> {
   readonly #transmits: Transmit[] = [];
   readonly #events: Heard[] = [];
 
-  /** After sends the machine has to be poked. */
   send(socket: number, to: Endpoint, text: string, ttl?: number): void {
     this.#transmits.push({ socket, to, payload: encoder.encode(text), ...(ttl !== undefined && { ttl }) });
-  }
-
-  ask(socket: number, to: Endpoint): void {
-    this.send(socket, to, QUESTION);
   }
 
   handleDatagram(_now: Instant, { socket, from, payload }: Datagram): void {
@@ -50,4 +46,50 @@ export class RawMachine implements Machine<Heard> {
   nextTimeout(): Instant {
     return NEVER;
   }
+}
+
+/** A raw machine on its host, as a check wants to use it. */
+export class RawHost {
+  readonly #running: Running<RawMachine>;
+
+  constructor(running: Running<RawMachine>) {
+    this.#running = running;
+  }
+
+  get heard(): readonly Heard[] {
+    return this.#running.events;
+  }
+
+  send(socket: number, to: Endpoint, text: string, ttl?: number): void {
+    this.#running.machine.send(socket, to, text, ttl);
+    this.#running.poke();
+  }
+
+  ask(socket: number, to: Endpoint): void {
+    this.send(socket, to, QUESTION);
+  }
+
+  /** As which end whoever has the address `from` saw one of the sockets; undefined without an answer. */
+  seenFrom(socket: number, from: Endpoint): Endpoint | undefined {
+    const answer = this.heard.findLast(
+      (heard) => heard.socket === socket && sameEndpoint(heard.from, from) && heard.text.startsWith(ANSWER),
+    );
+    return answer && parseEndpoint(answer.text.slice(ANSWER.length));
+  }
+
+  hears(socket: number, text: string): boolean {
+    return this.heard.some((heard) => heard.socket === socket && heard.text === text);
+  }
+}
+
+export async function startRaw(world: World, host: HostName, binds: readonly Bind[]): Promise<RawHost> {
+  return new RawHost(await world.start(host, binds, () => new RawMachine()));
+}
+
+/** How long a check waits for what may not come; on real routers that is a hundred times what an answer takes. */
+const QUIET_MS = 250;
+
+/** Lets the world go on until `done()`, or until nothing can be under way any more. */
+export async function settle(world: World, done: () => boolean): Promise<void> {
+  await world.until(done, QUIET_MS);
 }

@@ -8,12 +8,14 @@ import type { Lan } from "./router.ts";
 /** Where Linux looks for a port when it may not keep the inside one. */
 const PORTS = { from: 1_024, to: 65_535 };
 const PORT_TRIES = 100_000;
+/** The scope of a mapping that is for every destination. */
+const ANY_REMOTE = 0;
 
 /** One outside port of one inside socket. */
 interface Mapping {
   readonly inside: EndId;
   readonly port: number;
-  /** The destinations it is for: 0 for all, an address, or an end (RFC 4787 §4.1). */
+  /** The destinations it is for (RFC 4787 §4.1): `ANY_REMOTE`, an address or an end. */
   readonly scope: number;
   readonly flows: Map<EndId, Flow>;
 }
@@ -44,7 +46,8 @@ export class Nat {
   readonly #upstream: Node;
   /** By inside socket, then by scope. */
   readonly #mappings = new Map<EndId, Map<number, Mapping>>();
-  readonly #byPort = new Map<number, Mapping[]>();
+  /** By outside port, then by scope. */
+  readonly #byPort = new Map<number, Map<number, Mapping>>();
   /** By outside end, then by port: what strangers sent to the NAT itself, if it takes such. */
   readonly #own = new Map<EndId, Map<number, Flow>>();
   /** Those used longest ago first. */
@@ -91,7 +94,7 @@ export class Nat {
 
   /** RFC 4787 REQ-9: the source is the outside one. Like the nftables of the other laboratory it does not filter here. */
   #hairpin(packet: Packet): void {
-    const mapping = this.spec.hairpin ? this.#byPort.get(portIn(packet.to))?.[0] : undefined;
+    const mapping = this.spec.hairpin ? this.#byPort.get(portIn(packet.to))?.values().next().value : undefined;
     if (mapping === undefined) this.#net.drop(this.name, packet, "closed");
     else if (this.#passes(packet)) {
       this.#translateSource(packet);
@@ -134,27 +137,30 @@ export class Nat {
     const own = this.#own.get(from)?.get(port);
     const mappings = own === undefined ? this.#byPort.get(port) : undefined;
     if (mappings === undefined) return undefined;
-    return (
-      mappings.find(({ flows }) => flows.has(from)) ??
-      mappings.find(({ flows }) => admits(this.spec.filtering, flows, from))
-    );
+    const meant = mappings.get(from) ?? mappings.get(addressIn(from)) ?? mappings.get(ANY_REMOTE);
+    if (meant?.flows.has(from)) return meant;
+    return mappings.values().find(({ flows }) => admitsStranger(this.spec.filtering, flows, from));
   }
 
   #mappingFor(inside: EndId, remote: EndId): Mapping {
-    const known = this.#mappings.get(inside);
-    const exact = known?.get(remote);
-    if (exact !== undefined) return exact;
-    const scope = scopeOf(this.spec.mapping, remote);
-    const mapping = known?.get(scope) ?? this.#open(inside, scope, remote);
-    if (!this.#own.get(remote)?.has(mapping.port)) return mapping;
-    // The flow that a stranger opened to the NAT itself has this pair of ends: Linux takes another port for this one.
-    return this.#open(inside, remote, remote);
+    const scope = this.#scopeOf(remote);
+    return this.#mappings.get(inside)?.get(scope) ?? this.#open(inside, scope, remote);
+  }
+
+  /**
+   * A router that takes what nobody asked for makes a flow of that, too, and the flow owns its port towards that remote.
+   * Such a router keeps no mappings beyond flows; it looks endpoint-independent as long as it can preserve the port.
+   */
+  #scopeOf(remote: EndId): number {
+    const { mapping, unsolicited } = this.spec;
+    if (unsolicited === "accept" || mapping === "address-and-port-dependent") return remote;
+    return mapping === "address-dependent" ? addressIn(remote) : ANY_REMOTE;
   }
 
   #open(inside: EndId, scope: number, remote: EndId): Mapping {
     const mapping: Mapping = { inside, port: this.#choosePort(inside, scope, remote), scope, flows: new Map() };
     entry(this.#mappings, inside, () => new Map()).set(scope, mapping);
-    entry(this.#byPort, mapping.port, () => []).push(mapping);
+    entry(this.#byPort, mapping.port, () => new Map()).set(scope, mapping);
     return mapping;
   }
 
@@ -174,7 +180,8 @@ export class Nat {
   /** Two mappings may share a port as long as no destination can be meant by both. */
   #isFree(port: number, scope: number, remote: EndId): boolean {
     if (this.#own.get(remote)?.has(port)) return false;
-    return !this.#byPort.get(port)?.some((other) => other.scope === 0 || scope === 0 || other.scope === scope);
+    const taken = this.#byPort.get(port);
+    return taken === undefined || (scope !== ANY_REMOTE && !taken.has(ANY_REMOTE) && !taken.has(scope));
   }
 
   #use(mapping: Mapping, remote: EndId): void {
@@ -210,43 +217,17 @@ export class Nat {
     if (mapping === undefined) removeFrom(this.#own, remote, port);
     else {
       mapping.flows.delete(remote);
-      if (mapping.flows.size === 0) this.#close(mapping);
+      if (mapping.flows.size > 0) return;
+      removeFrom(this.#mappings, mapping.inside, mapping.scope);
+      removeFrom(this.#byPort, mapping.port, mapping.scope);
     }
   }
-
-  #close(mapping: Mapping): void {
-    removeFrom(this.#mappings, mapping.inside, mapping.scope);
-    const left = this.#byPort.get(mapping.port)?.filter((other) => other !== mapping) ?? [];
-    if (left.length > 0) this.#byPort.set(mapping.port, left);
-    else this.#byPort.delete(mapping.port);
-  }
 }
 
-/** Who may send to a mapping that has these flows (RFC 4787 §5). */
-function admits(filtering: Dependence, flows: ReadonlyMap<EndId, Flow>, from: EndId): boolean {
-  switch (filtering) {
-    case "endpoint-independent":
-      return true;
-    case "address-dependent":
-      return flows.keys().some((remote) => addressIn(remote) === addressIn(from));
-    case "address-and-port-dependent":
-      return flows.has(from);
-    default:
-      return filtering satisfies never;
-  }
-}
-
-function scopeOf(mapping: Dependence, remote: EndId): number {
-  switch (mapping) {
-    case "endpoint-independent":
-      return 0;
-    case "address-dependent":
-      return addressIn(remote);
-    case "address-and-port-dependent":
-      return remote;
-    default:
-      return mapping satisfies never;
-  }
+/** Whether one with whom the mapping has no flow yet may send to it (RFC 4787 §5). */
+function admitsStranger(filtering: Dependence, flows: ReadonlyMap<EndId, Flow>, from: EndId): boolean {
+  if (filtering !== "address-dependent") return filtering === "endpoint-independent";
+  return flows.keys().some((remote) => addressIn(remote) === addressIn(from));
 }
 
 /** Round the end of the range, in either direction. */
