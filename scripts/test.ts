@@ -14,6 +14,7 @@ const STAGES: readonly Stage[] = [
   { name: "arch", command: [bun, "test", "test/arch"] },
   { name: "unit", command: [bun, "test", "test/unit"] },
   { name: "fuzz", command: [bun, "test", "test/fuzz"] },
+  { name: "sim", command: [bun, "test", "test/sim"] },
   { name: "build", command: [bun, "run", "scripts/build.ts"] },
   { name: "e2e", command: [bun, "test", "test/e2e"] },
   { name: "lab", command: [bun, "test", "test/lab"] },
