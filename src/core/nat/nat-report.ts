@@ -31,7 +31,8 @@ export interface NatReport {
  * - `only-errors`: something came back, so UDP passes, but no address was in it.
  * - `one-answer`: a single address of a single server answered, which cannot tell cone from symmetric.
  * - `servers-contradict`: no majority of servers agrees on anything.
- * - `one-address`: the ports of one address only were compared; an address-dependent mapping is not excluded.
+ * - `one-address`: all answers came from one address. Different ports of it make no difference; whether addresses do,
+ *   for the mapping or the filtering, cannot be told.
  * - `filtering-untested`: no server could, or would, answer from another address.
  * - `firewall`: no translation, but traffic that was not asked for does not get in.
  */
