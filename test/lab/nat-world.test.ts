@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import type { Endpoint } from "../../src/core/net/endpoint.ts";
 import { NATS } from "../contract/nat-spec.ts";
-import { RawMachine } from "../contract/raw-machine.ts";
-import { ADDRESSES, type HostName, type Running } from "../contract/world.ts";
+import { type RawHost, startRaw } from "../contract/raw-machine.ts";
+import { ADDRESSES, type HostName } from "../contract/world.ts";
 import { describeLab } from "./describe-lab.ts";
 import { inside } from "./inside.ts";
 import { Lab } from "./lab.ts";
@@ -13,24 +13,20 @@ const PORT = 4_000;
 const PEER: Endpoint = { address: ADDRESSES.peer, port: PORT };
 const LIMIT_MS = 5_000;
 
-const run = (world: NatWorld, host: HostName) => world.start(host, [{ port: PORT }], () => new RawMachine());
+const run = (world: NatWorld, host: HostName) => startRaw(world, host, [{ port: PORT }]);
 
-function send({ machine, poke }: Running<RawMachine>, to: Endpoint, text: string, ttl?: number): void {
-  machine.send(0, to, text, ttl);
-  poke();
+async function hears(world: NatWorld, host: RawHost, text: string): Promise<boolean> {
+  return await world.until(() => host.hears(0, text), LIMIT_MS);
 }
 
-async function hears(world: NatWorld, host: Running<RawMachine>, text: string): Promise<boolean> {
-  return await world.until(() => host.events.some((heard) => heard.text === text), LIMIT_MS);
-}
-
-/** What `host` looks like to the one at `to`. */
-async function mappedAddress(world: NatWorld, host: Running<RawMachine>, to: Endpoint): Promise<string> {
-  const before = host.events.length;
-  host.machine.ask(0, to);
-  host.poke();
-  expect(await world.until(() => host.events.length > before, LIMIT_MS)).toBe(true);
-  return host.events.at(-1)?.text ?? "";
+/** What the peer, who must be running, sees `host` as. */
+async function mapping(world: NatWorld, host: RawHost): Promise<Endpoint> {
+  const before = host.heard.length;
+  host.ask(0, PEER);
+  await world.until(() => host.heard.length > before, LIMIT_MS);
+  const seen = host.seenFrom(0, PEER);
+  if (seen === undefined) throw new Error("The peer does not answer");
+  return seen;
 }
 
 /** A counter of a host's kernel, such as `Icmp: OutDestUnreachs`. */
@@ -51,21 +47,21 @@ describeLab("the internet of NATs", () => {
     await using world = await openNatWorld(lab, { a: "port-restricted" });
     const [a1, peer] = await Promise.all([run(world, "a1"), run(world, "peer")]);
     await world.namespaceOf("a").nft("delete table ip nat");
-    send(a1, PEER, "private");
+    a1.send(0, PEER, "private");
     await world.setNat("a", "port-restricted");
-    send(a1, PEER, "translated");
+    a1.send(0, PEER, "translated");
     expect(await hears(world, peer, "translated")).toBe(true);
-    expect(peer.events.map(({ text }) => text)).toEqual(["translated"]);
+    expect(peer.heard.map(({ text }) => text)).toEqual(["translated"]);
     expect(await world.crossed()).toEqual({ passed: 1, lost: 0, leaked: 1 });
   });
 
   test("ends a datagram where its time to live does, and counts what passed", async () => {
     await using world = await openNatWorld(lab, { a: "port-restricted", b: "full-cone", carrier: "full-cone" });
     const [a1, peer] = await Promise.all([run(world, "a1"), run(world, "peer")]);
-    for (const ttl of [1, 2, 3, 4]) send(a1, PEER, `ttl ${ttl}`, ttl);
-    send(a1, PEER, "default");
+    for (const ttl of [1, 2, 3, 4]) a1.send(0, PEER, `ttl ${ttl}`, ttl);
+    a1.send(0, PEER, "default");
     expect(await hears(world, peer, "default")).toBe(true);
-    expect(peer.events.map(({ text }) => text)).toEqual(["ttl 4", "default"]);
+    expect(peer.heard.map(({ text }) => text)).toEqual(["ttl 4", "default"]);
     expect(await world.translated("a")).toEqual({ outward: 4, inward: 0 });
     expect(await world.translated("carrier")).toEqual({ outward: 3, inward: 0 });
     expect(await world.crossed()).toEqual({ passed: 2, lost: 0, leaked: 0 });
@@ -74,11 +70,11 @@ describeLab("the internet of NATs", () => {
   test("changes a NAT at run time, which forgets its flows", async () => {
     await using world = await openNatWorld(lab, { a: "port-restricted" });
     const [a1] = await Promise.all([run(world, "a1"), run(world, "peer")]);
-    expect(await mappedAddress(world, a1, PEER)).toBe(`you are ${ADDRESSES.natA}:${PORT}`);
+    expect(await mapping(world, a1)).toEqual({ address: ADDRESSES.natA, port: PORT });
     expect(await world.flows("a")).toBe(1);
     await world.setNat("a", "symmetric-sequential");
     expect(await world.flows("a")).toBe(0);
-    expect(await mappedAddress(world, a1, PEER)).not.toBe(`you are ${ADDRESSES.natA}:${PORT}`);
+    expect((await mapping(world, a1)).port).not.toBe(PORT);
     expect(await world.flows("a")).toBe(1);
   });
 
@@ -86,12 +82,12 @@ describeLab("the internet of NATs", () => {
     await using world = await openNatWorld(lab, { a: "port-restricted" });
     const [a1, peer] = await Promise.all([run(world, "a1"), run(world, "peer")]);
     await world.setLoss(50);
-    for (let i = 0; i < 400; i++) send(a1, PEER, `${i}`);
+    for (let i = 0; i < 400; i++) a1.send(0, PEER, `${i}`);
     let counted = await world.crossed();
     // A burst leaves its socket at a pace.
     while (counted.passed + counted.lost < 400) counted = await world.crossed();
-    expect(await world.until(() => peer.events.length >= counted.passed, LIMIT_MS)).toBe(true);
-    expect(peer.events.length).toBe(counted.passed);
+    expect(await world.until(() => peer.heard.length >= counted.passed, LIMIT_MS)).toBe(true);
+    expect(peer.heard.length).toBe(counted.passed);
     // 200 expected, standard deviation 10
     expect(counted.lost).toBeWithin(140, 260);
   });
@@ -100,10 +96,9 @@ describeLab("the internet of NATs", () => {
     await using world = await openNatWorld(lab, { a: "full-cone" });
     const [a1, peer] = await Promise.all([run(world, "a1"), run(world, "peer")]);
     const closed = { ...PEER, port: PORT + 1 };
-    for (let i = 0; i < 2_000; i++) a1.machine.send(0, i % 2 === 0 ? closed : PEER, `${i}`);
-    a1.poke();
+    for (let i = 0; i < 2_000; i++) a1.send(0, i % 2 === 0 ? closed : PEER, `${i}`);
     expect(await hears(world, peer, "1999")).toBe(true);
-    expect(peer.events.length).toBe(1_000);
+    expect(peer.heard.length).toBe(1_000);
     expect(kernelCounter(world, "peer", "Icmp", "OutDestUnreachs")).toBe(1_000);
     expect(await world.until(() => kernelCounter(world, "a1", "Icmp", "InDestUnreachs") === 1_000, LIMIT_MS)).toBe(
       true,
@@ -114,23 +109,22 @@ describeLab("the internet of NATs", () => {
     await using world = await openNatWorld(lab, { a: "full-cone-random-port" });
     await world.setNat("a", { ...NATS["full-cone-random-port"], lifetimeSeconds: 1 });
     const [a1, a2, peer] = await Promise.all([run(world, "a1"), run(world, "a2"), run(world, "peer")]);
-    const [silent, spokenTo] = [await mappedAddress(world, a1, PEER), await mappedAddress(world, a2, PEER)];
-    const port = Number(spokenTo.split(":")[1]);
-    const talking = setInterval(() => send(peer, { address: ADDRESSES.natA, port }, "still there?"), 100);
+    const silent = await mapping(world, a1);
+    const spokenTo = await mapping(world, a2);
+    const talking = setInterval(() => peer.send(0, spokenTo, "still there?"), 100);
     while ((await world.flows("a")) > 1) await world.until(() => false, 50);
     clearInterval(talking);
-    const stranger = await world.start("stun", [{ port: PORT }], () => new RawMachine());
-    for (const mapped of [silent, spokenTo])
-      send(stranger, { address: ADDRESSES.natA, port: Number(mapped.split(":")[1]) }, "from a stranger");
+    const stranger = await run(world, "stun");
+    for (const to of [silent, spokenTo]) stranger.send(0, to, "from a stranger");
     expect(await hears(world, a2, "from a stranger")).toBe(true);
-    expect(a1.events.map(({ text }) => text)).toEqual([silent]);
-    expect(await mappedAddress(world, a1, PEER)).not.toBe(silent);
+    expect(a1.hears(0, "from a stranger")).toBe(false);
+    expect(await mapping(world, a1)).not.toEqual(silent);
   });
 
   test("may have another public range", async () => {
     await using world = await openNatWorld(lab, { a: "port-restricted" }, { wanPrefix: "11.51.100" });
     const [a1] = await Promise.all([run(world, "a1"), run(world, "peer")]);
-    expect(await mappedAddress(world, a1, PEER)).toBe(`you are 11.51.100.2:${PORT}`);
+    expect(await mapping(world, a1)).toEqual({ address: "11.51.100.2", port: PORT });
     expect(world.addresses).toEqual({
       ...ADDRESSES,
       natA: "11.51.100.2",
@@ -148,17 +142,13 @@ describeLab("two internets of NATs", () => {
     const ends = await Promise.all(
       worlds.map(async (world) => ({ world, a1: await run(world, "a1"), peer: await run(world, "peer") })),
     );
-    for (const [index, { a1 }] of ends.entries()) send(a1, PEER, `world ${index}`);
+    for (const [index, { a1 }] of ends.entries()) a1.send(0, PEER, `world ${index}`);
     for (const [index, { world, peer }] of ends.entries())
       expect(await hears(world, peer, `world ${index}`)).toBe(true);
-    expect(ends.map(({ peer }) => peer.events.map(({ text }) => text))).toEqual([
-      ["world 0"],
-      ["world 1"],
-      ["world 2"],
-    ]);
+    expect(ends.map(({ peer }) => peer.heard.map(({ text }) => text))).toEqual([["world 0"], ["world 1"], ["world 2"]]);
     await first[Symbol.asyncDispose]();
     const { world, a1, peer } = ends[2] as (typeof ends)[number];
-    send(a1, PEER, "alone");
+    a1.send(0, PEER, "alone");
     expect(await hears(world, peer, "alone")).toBe(true);
     for (const other of worlds) await other[Symbol.asyncDispose]();
     await second[Symbol.asyncDispose]();
@@ -170,10 +160,10 @@ describeLab("two internets of NATs", () => {
       const { Lab } = await import(${module("lab.ts")});
       const { openNatWorld } = await import(${module("nat-world.ts")});
       const { startCoturn } = await import(${module("coturn.ts")});
-      const { RawMachine } = await import(${module("../contract/raw-machine.ts")});
+      const { startRaw } = await import(${module("../contract/raw-machine.ts")});
       const lab = await Lab.open();
       const world = await openNatWorld(lab, { a: "full-cone", b: "symmetric", carrier: "symmetric" });
-      await world.start("a1", [{}], () => new RawMachine());
+      await startRaw(world, "a1", [{}]);
       await startCoturn(lab, world.namespaceOf("stun"), ["203.0.113.10", "203.0.113.11"]);
       console.log("ready");`;
     const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
