@@ -1,0 +1,174 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import type { Datagram } from "../../src/core/machine.ts";
+import { openFan } from "../../src/io/udp-fan.ts";
+import { utf8 } from "../bytes.ts";
+import { describeLab } from "./describe-lab.ts";
+import { HOME, type HomeRouter, homeRouter } from "./home-router.ts";
+import { openInside } from "./inside.ts";
+import type { Job } from "./job.ts";
+import { Lab } from "./lab.ts";
+import { Miniupnpd } from "./miniupnpd.ts";
+import type { Namespace } from "./namespace.ts";
+
+const MAPPED = /"(mapped|unmapped|failed|listed|removed)"/;
+
+/** A host at home that maps its UDP port 6000. */
+class Agent {
+  readonly #job: Job;
+
+  constructor(host: Namespace, externalPort: number, leaseSeconds: number) {
+    const script = join(import.meta.dir, "upnp-agent.ts");
+    this.#job = host.start("agent", [process.execPath, script, "6000", String(externalPort), String(leaseSeconds)]);
+  }
+
+  async says(matches = MAPPED): Promise<unknown> {
+    return JSON.parse(await this.#job.line(matches));
+  }
+
+  async does(command: string): Promise<unknown> {
+    return JSON.parse(await this.#job.request(command, MAPPED));
+  }
+}
+
+const kernel = (externalPort: number, internalAddress: string = HOME.inside) => ({
+  protocol: "udp" as const,
+  externalPort,
+  internalAddress,
+  internalPort: 6_000,
+});
+const mapped = (port: number, address: string = HOME.wan) => ({
+  type: "mapped",
+  external: { address, port },
+  leaseSeconds: 120,
+});
+
+/** Sends a datagram from outside to a mapped port: what arrives at UDP port 6000 inside, and from where. */
+async function knock(home: HomeRouter, port: number): Promise<Datagram> {
+  using inside = await openInside(home.inside, () => openFan([{ port: 6_000 }]));
+  using outside = await openInside(home.outside, () => openFan([{}]));
+  const arrived = Promise.withResolvers<Datagram>();
+  inside.onDatagram = arrived.resolve;
+  outside.send([{ socket: 0, to: { address: HOME.wan, port }, payload: utf8("knock") }]);
+  return await arrived.promise;
+}
+
+describeLab("UPnP with miniupnpd", () => {
+  test.each([
+    ["IGD v2", false],
+    ["IGD v1", true],
+  ])(
+    "%s: adds, is reached from outside, lists, renews, removes",
+    async (_, igd1) => {
+      await using lab = await Lab.open();
+      const home = await homeRouter(lab);
+      await using daemon = await Miniupnpd.start(lab, home.router, { igd1 });
+      const agent = new Agent(home.inside, 7_000, 120);
+      expect(await agent.says(/"gateway"/)).toEqual({
+        type: "gateway",
+        gateway: { address: HOME.gateway, interfaceName: "eth0", localAddress: HOME.inside },
+      });
+      expect(await agent.does("map")).toEqual(mapped(7_000));
+      expect(await daemon.mappings()).toEqual([kernel(7_000)]);
+      expect(await knock(home, 7_000)).toMatchObject({ from: { address: HOME.outside }, payload: utf8("knock") });
+      const listed = (await agent.does("list")) as { mappings: { leaseSeconds: number }[] };
+      const [{ leaseSeconds }] = listed.mappings as [{ leaseSeconds: number }];
+      expect([leaseSeconds > 60, leaseSeconds <= 120]).toEqual([true, true]);
+      expect(listed).toEqual({
+        type: "listed",
+        externalAddress: HOME.wan,
+        mappings: [
+          {
+            transport: "udp",
+            externalPort: 7_000,
+            internalAddress: HOME.inside,
+            internalPort: 6_000,
+            enabled: true,
+            description: "ut lab",
+            leaseSeconds,
+          },
+        ],
+        isComplete: true,
+      } as never);
+      expect(await agent.does("map")).toEqual(mapped(7_000));
+      expect(await daemon.mappings()).toEqual([kernel(7_000)]);
+      expect(await agent.does("unmap")).toEqual({ type: "unmapped" });
+      expect(await daemon.mappings()).toEqual([]);
+    },
+    20_000,
+  );
+
+  test("a port that another host has is left to it", async () => {
+    await using lab = await Lab.open();
+    const home = await homeRouter(lab);
+    await using daemon = await Miniupnpd.start(lab, home.router, { igd1: true });
+    expect(await new Agent(home.second, 7_000, 120).does("map")).toEqual(mapped(7_000));
+    const agent = new Agent(home.inside, 7_000, 120);
+    const { external } = (await agent.does("map")) as { external: { port: number } };
+    expect(external.port).toBeGreaterThanOrEqual(49_152);
+    expect(await daemon.mappings()).toEqual([kernel(7_000, HOME.second), kernel(external.port)]);
+    expect(await agent.does("unmap")).toEqual({ type: "unmapped" });
+    expect(await daemon.mappings()).toEqual([kernel(7_000, HOME.second)]);
+  }, 20_000);
+
+  test("a gateway that restarted or got another address gives the mapping anew, and one that is gone is told", async () => {
+    await using lab = await Lab.open();
+    const home = await homeRouter(lab);
+    await using daemon = await Miniupnpd.start(lab, home.router);
+    const agent = new Agent(home.inside, 7_000, 120);
+    expect(await agent.does("map")).toEqual(mapped(7_000));
+    await daemon.reboot();
+    expect(await daemon.mappings()).toEqual([]);
+    expect(await agent.does("map")).toEqual(mapped(7_000));
+    expect(await daemon.mappings()).toEqual([kernel(7_000)]);
+    await home.renumber("11.51.100.3");
+    expect(await agent.does("map")).toEqual(mapped(7_000, "11.51.100.3"));
+    await home.renumber(undefined);
+    expect(await agent.does("map")).toEqual({
+      type: "failed",
+      kind: "no-external-address",
+      message: "has no external address now",
+    });
+    await daemon.cut();
+    expect(await agent.does("map")).toEqual({
+      type: "failed",
+      kind: "no-answer",
+      message: `no UPnP gateway answered from ${HOME.gateway}`,
+    });
+    // Nobody is there to be told, and a program that ends does not wait for long.
+    expect(await agent.does("unmap")).toMatchObject({ type: "failed", kind: "no-answer" });
+  }, 20_000);
+
+  test("a command removes what another program left behind", async () => {
+    await using lab = await Lab.open();
+    const home = await homeRouter(lab);
+    await using daemon = await Miniupnpd.start(lab, home.router);
+    const agent = new Agent(home.inside, 7_000, 120);
+    expect(await agent.does("map")).toEqual(mapped(7_000));
+    expect(await agent.does("remove 7001")).toEqual({ type: "removed" });
+    expect(await daemon.mappings()).toEqual([kernel(7_000)]);
+    expect(await agent.does("remove 7000")).toEqual({ type: "removed" });
+    expect(await daemon.mappings()).toEqual([]);
+  }, 20_000);
+});
+
+describeLab("the default gateway", () => {
+  test("is that of the lowest metric, its changes and its loss are told, and at first there may be none", async () => {
+    await using lab = await Lab.open();
+    const { inside } = await homeRouter(lab);
+    const via = (last: number) => ({
+      type: "gateway",
+      gateway: { address: `10.1.0.${last}`, interfaceName: "eth0", localAddress: HOME.inside },
+    });
+    const none = { type: "gateway", gateway: null };
+    await inside.ip(["route del default", "route add default via 10.1.0.3 metric 300"]);
+    await inside.ip(["route add default via 10.1.0.2 metric 200"]);
+    const agent = new Agent(inside, 7_000, 120);
+    expect(await agent.says(/"gateway"/)).toEqual(via(2));
+    await inside.ip(["route del default via 10.1.0.2 metric 200"]);
+    expect(await agent.says(/"gateway"/)).toEqual(via(3));
+    await inside.ip(["route del default"]);
+    expect(await agent.says(/"gateway"/)).toEqual(none);
+    expect(await new Agent(inside, 7_000, 120).says(/"gateway"/)).toEqual(none);
+  }, 20_000);
+});
