@@ -147,14 +147,18 @@ export class Nat {
     return this.#mappings.get(inside)?.get(scope) ?? this.#open(inside, scope, remote);
   }
 
-  /**
-   * A router that takes what nobody asked for makes a flow of that, too, and the flow owns its port towards that remote.
-   * Such a router keeps no mappings beyond flows; it looks endpoint-independent as long as it can preserve the port.
-   */
   #scopeOf(remote: EndId): number {
-    const { mapping, unsolicited } = this.spec;
-    if (unsolicited === "accept" || mapping === "address-and-port-dependent") return remote;
+    const { mapping } = this.spec;
+    if (this.#mapsByFlow || mapping === "address-and-port-dependent") return remote;
     return mapping === "address-dependent" ? addressIn(remote) : ANY_REMOTE;
+  }
+
+  /**
+   * A router that takes what nobody asked for makes a flow of that, too, and that flow owns its port towards the remote.
+   * Such a router keeps nothing beyond flows; it looks endpoint-independent as long as its ports are free.
+   */
+  get #mapsByFlow(): boolean {
+    return this.spec.unsolicited === "accept";
   }
 
   #open(inside: EndId, scope: number, remote: EndId): Mapping {
@@ -166,7 +170,13 @@ export class Nat {
 
   #choosePort(inside: EndId, scope: number, remote: EndId): number {
     const { ports } = this.spec;
-    if (ports === "preserved" && this.#isFree(portIn(inside), scope, remote)) return portIn(inside);
+    if (ports === "preserved") {
+      // Linux first takes the port that the socket has towards others.
+      const others = this.#mapsByFlow ? this.#mappings.get(inside)?.values() : undefined;
+      const known = others?.find((other) => this.#isFree(other.port, scope, remote));
+      if (known !== undefined) return known.port;
+      if (this.#isFree(portIn(inside), scope, remote)) return portIn(inside);
+    }
     for (let tries = 0; tries < PORT_TRIES; tries++) {
       this.#lastPort =
         typeof ports === "object"
