@@ -88,8 +88,8 @@ export class Nat4 implements Machine<PunchEvent> {
     return this.#packets;
   }
 
-  /** Mappings opened so far, one a socket. */
-  get mappings(): number {
+  /** Mappings opened so far, one a socket, each one port of our NAT. */
+  get ports(): number {
     return this.#mappings;
   }
 
