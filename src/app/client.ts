@@ -99,6 +99,7 @@ class Client implements Role {
       sessions: [this.#tunnel.status(udp)],
       clients: new Map([[this.#identity.cn, this.#counters]]),
       tlsHandshakeFailures: this.#handshakeFailures,
+      stun: undefined,
     };
   }
 

@@ -84,6 +84,7 @@ function logStart(log: Log, config: Config, identity: NodeIdentity, roles: reado
     cn: identity.cn,
     certificate_not_after: identity.notAfter.toISOString(),
     listen: roles.map((role) => role.status().listen),
+    stun: roles.flatMap((role) => role.status().stun?.listen ?? []),
     server_addr: config.roles.includes("client") ? config.tcp.server_addr : undefined,
     wg_udp_addr: config.roles.includes("server") ? config.udp.wg_udp_addr : undefined,
     lanes: config.tcp.lanes,

@@ -16,13 +16,18 @@ import { Arrival } from "./arrival.ts";
 import { HostedSession } from "./hosted-session.ts";
 import type { NodeIdentity, Role, RoleContext } from "./role.ts";
 import { sessionSettings } from "./settings.ts";
+import { type StunService, startStunService } from "./stun-service.ts";
 
 /**
  * The server role: ends lanes and forwards each session's datagrams to the local WireGuard through a UDP socket of
- * its own, whose port stays while the session lives, so that WireGuard's endpoint does.
+ * its own, whose port stays while the session lives, so that WireGuard's endpoint does. Beside it, it answers STUN.
  */
 export async function startServer(config: Config, identity: NodeIdentity, context: RoleContext): Promise<Role> {
-  return new Server(config, identity, context);
+  using opening = new DisposableStack();
+  const stun = opening.use(await startStunService(config.server.stun, context.log));
+  const server = new Server(config, identity, context, stun);
+  opening.move();
+  return server;
 }
 
 class Server implements Role {
@@ -34,14 +39,16 @@ class Server implements Role {
   readonly #table: SessionTable;
   readonly #hosted = new Map<Session, HostedSession>();
   readonly #listener: LaneListener;
+  readonly #stun: StunService | undefined;
   readonly #handshakeFailures = new Map<string, number>();
   /** Authenticated, but their first PDU has not come: bounded in all and for each CN. */
   readonly #greeting = new HandshakeGate<LaneTransport>();
   #expiryTimer: Timer | undefined;
   #stopping = false;
 
-  constructor(config: Config, identity: NodeIdentity, context: RoleContext) {
+  constructor(config: Config, identity: NodeIdentity, context: RoleContext, stun: StunService | undefined) {
     this.#config = config;
+    this.#stun = stun;
     this.#identity = identity;
     this.#context = context;
     this.#log = context.log;
@@ -76,6 +83,7 @@ class Server implements Role {
       sessions: [...this.#hosted.values()].map((hosted) => hosted.status()),
       clients: this.#table.counters,
       tlsHandshakeFailures: this.#handshakeFailures,
+      stun: this.#stun?.status(),
     };
   }
 
@@ -89,6 +97,7 @@ class Server implements Role {
     this.#stopping = true;
     clearTimeout(this.#expiryTimer);
     this.#listener[Symbol.dispose]();
+    this.#stun?.[Symbol.dispose]();
     for (const session of this.#table.sessions) this.#dispose(session);
     this.#refusals.flush();
   }

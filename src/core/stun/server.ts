@@ -52,7 +52,7 @@ export interface StunServerEvent {
  * Anybody may ask, also in another's name. Hence `MAX_AMPLIFICATION`: attributes that an answer has no room for are left
  * out, the least needed first, and a client that wants all of them sends a longer request; `MAX_ANSWERS_PER_SECOND`; no
  * RESPONSE-PORT and no PADDING (both optional for servers, refused with 420); and an answer is never sent to anything
- * but a request, so that two servers cannot talk to each other.
+ * but a request, so that two servers never start a conversation.
  */
 export class StunServer implements Machine<StunServerEvent> {
   readonly #sockets: readonly Endpoint[];

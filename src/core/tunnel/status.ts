@@ -1,3 +1,4 @@
+import type { StunServerCounters } from "../stun/server.ts";
 import type { TunnelCounters } from "./counters.ts";
 
 /**
@@ -19,6 +20,14 @@ export interface NodeStatus {
   readonly clients: ReadonlyMap<string, TunnelCounters>;
   /** Refused handshakes by reason, and what this node took for successful ones. */
   readonly tlsHandshakeFailures: ReadonlyMap<string, number>;
+  /** The server's own STUN; undefined where it is off, or none of its addresses could be had. */
+  readonly stun: StunStatus | undefined;
+}
+
+export interface StunStatus {
+  /** Bound addresses and ports. */
+  readonly listen: readonly string[];
+  readonly counters: StunServerCounters;
 }
 
 export interface SessionStatus {

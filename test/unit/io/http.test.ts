@@ -105,6 +105,8 @@ test("api/status has what is known of going direct, addresses as text and null f
 });
 
 test("api/status is everything a node knows, as plain JSON", async () => {
+  const counters = { answered: 1, rateLimited: 2, malformed: 3, unknownAttributes: 4, ignored: 5 };
+  const stun = { listen: ["0.0.0.0:3478"], counters };
   const node = nodeStatus({
     clients: new Map([
       ["home", busyCounters()],
@@ -112,6 +114,7 @@ test("api/status is everything a node knows, as plain JSON", async () => {
     ]),
     sessions: [sessionStatus()],
     tlsHandshakeFailures: new Map([["expired", 2]]),
+    stun,
   });
   await using server = serving(() => [node]);
   const response = await fetch(`${server.url}/api/status`);
@@ -161,6 +164,7 @@ test("api/status is everything a node knows, as plain JSON", async () => {
       },
     ],
     tlsHandshakeFailures: { expired: 2 },
+    stun,
   });
 });
 

@@ -10,7 +10,7 @@ const external = { address: "2001:db8::7", port: 40_000 };
 async function page(traversal: () => TraversalStatus): Promise<string> {
   const status = () => [nodeStatus()];
   const text = await createMetrics({ status, traversal, build, perClientCn: true, perLane: false }).scrape();
-  return text.slice(text.indexOf("# HELP ut_p2p_"), text.indexOf("# HELP process_"));
+  return text.slice(text.indexOf("# HELP ut_p2p_"), text.indexOf("# HELP ut_stun_"));
 }
 
 function lines(text: string): string[] {

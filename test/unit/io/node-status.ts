@@ -15,6 +15,7 @@ export function nodeStatus(some: Partial<NodeStatus> = {}): NodeStatus {
     sessions: [],
     clients: new Map(),
     tlsHandshakeFailures: new Map(),
+    stun: undefined,
     ...some,
   };
 }
