@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { localAddressTowards, ownAddresses } from "./interfaces.ts";
+import { pollChanges } from "./poll-changes.ts";
 import { type DefaultRoute, parseNetstat, parseProcNetRoute } from "./route-table.ts";
 
 /** Where packets for the internet go: the box that may map a port. */
@@ -36,23 +37,7 @@ export function watchDefaultGateway(
   onChange: (gateway: DefaultGateway | undefined) => void,
   intervalMs = WATCH_MS,
 ): Disposable {
-  let last = known;
-  let stopped = false;
-  let timer = setTimeout(look, intervalMs);
-  async function look(): Promise<void> {
-    const found = await defaultGateway();
-    if (stopped) return;
-    timer = setTimeout(look, intervalMs);
-    if (Bun.deepEquals(found, last)) return;
-    last = found;
-    onChange(found);
-  }
-  return {
-    [Symbol.dispose]() {
-      stopped = true;
-      clearTimeout(timer);
-    },
-  };
+  return pollChanges(defaultGateway, known, onChange, intervalMs);
 }
 
 /** None where the system cannot be asked: a machine without a network has no file to read, either. */
