@@ -32,6 +32,10 @@ const rows: readonly Row[] = [
     map: { a: "port-restricted", b: "port-restricted", carrier: "full-cone-hairpin", bothBehindCarrier: true },
     heard: "both",
   },
+  {
+    map: { a: "port-restricted", b: "port-restricted-accept", carrier: "full-cone-hairpin", bothBehindCarrier: true },
+    heard: "nobody",
+  },
 ];
 
 export const punchChecks: readonly NatCheck[] = rows.map((row) => ({
