@@ -109,7 +109,8 @@ const BEHIND: Readonly<Record<Carrier, Readonly<Record<NatName, Verdict>>>> = {
     blocked: BLOCKED,
     "full-cone-hairpin": { ...FULL, ...BEHIND_OPEN },
     "port-restricted-hairpin": { ...PORT_RESTRICTED, ...BEHIND_OPEN },
-    "port-restricted-accept": { ...PORT_RESTRICTED, ...BEHIND_OPEN },
+    // What the carrier sends back comes before the socket it is for has sent, so this router keeps it, for ever.
+    "port-restricted-accept": { ...PORT_RESTRICTED, ...BEHIND_OPEN, hairpin: false },
     "port-restricted-reject": { ...PORT_RESTRICTED, ...BEHIND_OPEN },
     "short-lived": { ...PORT_RESTRICTED, ...BEHIND_OPEN },
   },

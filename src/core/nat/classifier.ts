@@ -22,10 +22,10 @@ const MAX_OTHER_ADDRESSES = 4;
  * Finds out what kind of NAT its sockets are behind (RFC 5780, with as many servers as there are), and says so once, in
  * a `report`: as soon as nothing that is still under way could change it, and at `deadlineMs` in any case.
  *
- * All servers are asked at once from the port under test. The first one that answers also shows which ports other
- * sockets get. Servers with a second address or port test mapping and filtering, one is enough. When the outside
- * address is known, two sockets try to meet there (hairpin). What servers say is believed when most agree
- * (`judgeMapping`), so that a third of them may be dead or lie.
+ * All servers are asked at once from the port under test. Servers with a second address or port test mapping and
+ * filtering, one is enough. What servers say is believed when most agree (`judgeMapping`), so that a third of them may
+ * be dead or lie. Once it is settled whom to believe, those show which ports other sockets get, and two sockets try to
+ * meet at their outside addresses (hairpin).
  *
  * No stranger can use it as a reflector: it sends some 30 datagrams at most to addresses that a server names, and these
  * must be unicast. Left out on purpose: TCP, mapping lifetimes (`lifetime.ts`, which takes minutes).
@@ -94,11 +94,7 @@ export class NatClassifier implements Machine<NatEvent> {
     this.#tellServers(now);
     const mapping = this.#judgeMapping();
     this.#testWithOtherAddresses(now, mapping);
-    const believed = this.#trials.find(({ index }) => mapping.trusted.has(index));
-    if (believed !== undefined) {
-      this.#pattern.start(now, believed, mapping.trusted);
-      this.#testHairpin(now, believed, mapping);
-    }
+    if (mapping.settled || now >= this.#patientUntil) this.#testWithBelieved(now, mapping);
     if (now >= this.#deadline || this.#isCertain(now, mapping)) this.#end(now, mapping);
   }
 
@@ -136,13 +132,17 @@ export class NatClassifier implements Machine<NatEvent> {
     return this.#trials.every((other) => !other.testsFiltering || addressesOf(other).isDisjointFrom(own));
   }
 
-  /** Only at an outside address that is certain, since it gets packets, and that is the same for everybody. */
-  #testHairpin(now: Instant, believed: ServerTrial, { mapped, dependent, settled }: MappingVerdict): void {
+  /** Begun when it is certain enough whom to believe: packets go to what servers said. */
+  #testWithBelieved(now: Instant, { mapped, dependent, trusted }: MappingVerdict): void {
+    const believed = this.#trials.filter(({ index }) => trusted.has(index));
+    const [first] = believed;
+    if (first === undefined || mapped === null) return;
+    this.#pattern.start(now, believed);
     const peer = this.#pattern.mappedOf(SOCKET.hairpin);
-    if (mapped === null || peer === undefined || dependent !== false) return;
-    if (!settled && now < this.#patientUntil) return;
+    // Only where everybody sees the same outside address is it known which one to send to.
+    if (peer === undefined || dependent !== false) return;
     if (this.#options.interfaceAddresses.includes(mapped.address)) return;
-    if (this.#hairpin.start(now, believed, mapped, peer)) this.#events.push({ type: "test", test: "hairpin" });
+    if (this.#hairpin.start(now, first, mapped, peer)) this.#events.push({ type: "test", test: "hairpin" });
   }
 
   #isCertain(now: Instant, mapping: MappingVerdict): boolean {

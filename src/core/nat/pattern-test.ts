@@ -5,40 +5,41 @@ import type { PortSample } from "./port-pattern.ts";
 import type { Asked, Questions } from "./questions.ts";
 import type { ServerTrial } from "./server-trial.ts";
 
-/** Asks one believed server from several sockets in a row, to see which outside ports they get. */
+/** Asks from several sockets in a row, to see which outside ports they get; each socket another server, if there are more. */
 export class PatternTest {
   readonly #questions: Questions;
   readonly #sockets: readonly Endpoint[];
-  #server: number | undefined;
-  #asked: readonly Asked[] = [];
+  #asked: readonly { readonly server: number; readonly asked: Asked }[] = [];
 
   constructor(questions: Questions, sockets: readonly Endpoint[]) {
     this.#questions = questions;
     this.#sockets = sockets;
   }
 
-  /** Begins, once; anew when the server that was asked is no longer believed. */
-  start(now: Instant, server: ServerTrial, trusted: ReadonlySet<number>): void {
-    const to = server.endpoint;
-    if (to === undefined || (this.#server !== undefined && trusted.has(this.#server))) return;
-    this.#server = server.index;
-    const count = CLASSIFIER_SOCKETS - SOCKET.hairpin;
-    this.#asked = Array.from({ length: count }, (_, i) => server.ask(now, { socket: SOCKET.hairpin + i, to }));
+  /** Begins, once, with servers that have answered. */
+  start(now: Instant, servers: readonly ServerTrial[]): void {
+    if (this.#asked.length > 0) return;
+    this.#asked = Array.from({ length: CLASSIFIER_SOCKETS - SOCKET.hairpin }, (_, i) => {
+      const server = servers[i % servers.length];
+      const to = server?.endpoint;
+      if (server === undefined || to === undefined) return [];
+      return [{ server: server.index, asked: server.ask(now, { socket: SOCKET.hairpin + i, to }) }];
+    }).flat();
   }
 
   mappedOf(socket: number): Endpoint | undefined {
-    const reply = this.#asked.find(({ question }) => question.socket === socket)?.reply;
+    const reply = this.#asked.find(({ asked }) => asked.question.socket === socket)?.asked.reply;
     return reply?.kind === "mapped" ? reply.mapped : undefined;
   }
 
   isSettled(now: Instant): boolean {
-    return this.#asked.every((asked) => asked.reply !== undefined || this.#questions.isSilent(now, asked));
+    return this.#asked.every(({ asked }) => asked.reply !== undefined || this.#questions.isSilent(now, asked));
   }
 
   /** One for each mapping that a believed server saw, oldest first. */
   samples(trials: readonly ServerTrial[], trusted: ReadonlySet<number>): PortSample[] {
     const ofTested = trials.filter(({ index }) => trusted.has(index)).flatMap((trial) => trial.mappingQuestions);
-    const believed = this.#server !== undefined && trusted.has(this.#server) ? this.#asked : [];
+    const believed = this.#asked.filter(({ server }) => trusted.has(server)).map(({ asked }) => asked);
     const seen: { socket: number; mapped: Endpoint }[] = [];
     for (const { question, reply } of [...ofTested, ...believed].sort((a, b) => a.since - b.since)) {
       if (reply?.kind !== "mapped") continue;

@@ -8,15 +8,16 @@ export interface PortSample {
   readonly outsidePort: number;
 }
 
-/** Further apart than this two ports in a row are not neighbours: others took a few between, but not hundreds. */
-const MAX_STEP = 64;
+/** Ports of one sequence lie this close together: others took a few between, but not hundreds. */
+const MAX_SPREAD = 256;
 const PORTS = 65_536;
 
 /**
  * How outside ports are chosen, from one sample for each mapping.
  *
- * Sequential: the steps between samples are small and mostly of one sign; `delta` is what all of these are multiples
- * of, since other users of the NAT take ports between ours, and packets overtake each other. Two mappings cannot tell
+ * Sequential: more than half of the samples lie close together, and from one to the next most steps have one sign.
+ * `delta` is what all of these steps are multiples of, since other users of the NAT take ports between ours, and packets
+ * overtake each other. Samples elsewhere are lies, or the sequence's end and beginning. Two mappings cannot tell
  * sequential from random, so that is null.
  *
  * `further` are those samples whose port the next peer's is expected to resemble: behind a symmetric NAT a socket's
@@ -29,13 +30,19 @@ export function judgePorts(
   const kept = further.filter(({ insidePort, outsidePort }) => insidePort === outsidePort).length;
   if (kept > 0 && 2 * kept > further.length) return { kind: "preserved" };
   if (samples.length < 3) return null;
-  const steps = samples.slice(1).map((sample, i) => stepBetween(samples[i]?.outsidePort ?? 0, sample.outsidePort));
-  const near = steps.filter((step) => step !== 0 && Math.abs(step) <= MAX_STEP);
-  const up = near.filter((step) => step > 0);
-  const down = near.filter((step) => step < 0);
+  const ports = largestCluster(samples.map(({ outsidePort }) => outsidePort));
+  const steps = ports.slice(1).map((port, i) => stepBetween(ports[i] ?? 0, port));
+  const up = steps.filter((step) => step > 0);
+  const down = steps.filter((step) => step < 0);
   const along = up.length >= down.length ? up : down;
-  if (along.length < 2 || 2 * along.length <= steps.length) return { kind: "random" };
+  if (2 * ports.length <= samples.length || along.length < 2) return { kind: "random" };
   return { kind: "sequential", delta: along.reduce(greatestCommonDivisor) * (along === up ? 1 : -1) };
+}
+
+/** Of all ports those that lie close to one of them, in their order; the most that there are. */
+function largestCluster(ports: readonly number[]): number[] {
+  const clusters = ports.map((centre) => ports.filter((port) => Math.abs(stepBetween(centre, port)) <= MAX_SPREAD));
+  return clusters.reduce((best, cluster) => (cluster.length > best.length ? cluster : best), []);
 }
 
 /** All ports of this host, whatever they talk to, come from one outside address or from several. */
