@@ -39,15 +39,15 @@ export class UpnpClient implements PortMapClient {
   readonly protocol = "upnp";
   readonly ignored: Record<IgnoredAnswer, number> = { foreign: 0, malformed: 0, unasked: 0 };
   readonly #options: PortMapOptions;
-  readonly #talker: Talker<Outcome>;
+  readonly #talker: Talker<Outcome | undefined>;
   readonly #events: PortMapClientEvent[] = [];
   #service: WanService | undefined;
   /** The external port that the gateway gave, as far as we know. */
   #granted: number | undefined;
   /** The external port of a request that left and was neither granted nor refused. */
   #open: number | undefined;
-  /** Such a request is under way, and `unmap` came in the meantime. */
-  #adding: "no" | "yes" | "to-unmap" = "no";
+  /** Whether such a request is under way, and whether `abandon` or `unmap` came since. */
+  #adding: "no" | "yes" | "abandoned" | "to-unmap" = "no";
 
   constructor(options: PortMapOptions) {
     this.#options = options;
@@ -60,26 +60,22 @@ export class UpnpClient implements PortMapClient {
   }
 
   map(now: Instant): void {
-    this.abandon();
-    this.#talker.start(now, this.#map(), MAP_LIMIT_MS);
-    this.#takeOutcome();
+    this.#start(now, this.#map(), MAP_LIMIT_MS);
   }
 
   unmap(now: Instant): void {
-    if (this.#adding !== "no") {
+    if (this.#adding === "no") this.#start(now, this.#unmap(), UNMAP_LIMIT_MS);
+    else {
       this.#adding = "to-unmap";
       this.#talker.hurry(now, LAST_ANSWER_MS, LAST_ANSWER_MS + UNMAP_LIMIT_MS);
-      return;
     }
-    this.abandon();
-    this.#talker.start(now, this.#unmap(), UNMAP_LIMIT_MS);
-    this.#takeOutcome();
   }
 
+  /** The answer to a request for the mapping is waited for all the same: it tells what there is to undo. */
   abandon(): void {
-    this.#adding = "no";
-    this.#talker.stop();
     this.#events.length = 0;
+    if (this.#adding === "no") this.#talker.stop();
+    else this.#adding = "abandoned";
   }
 
   handleDatagram(now: Instant, datagram: Datagram): void {
@@ -111,15 +107,22 @@ export class UpnpClient implements PortMapClient {
     return this.#talker.nextTimeout();
   }
 
+  #start(now: Instant, talk: Talk<Outcome | undefined>, limitMs: number): void {
+    this.#adding = "no";
+    this.#events.length = 0;
+    this.#talker.start(now, talk, limitMs);
+    this.#takeOutcome();
+  }
+
   #takeOutcome(): void {
     const outcome = this.#talker.pollResult();
     if (outcome !== undefined) this.#events.push(outcome);
   }
 
-  *#map(): Talk<Outcome> {
+  *#map(): Talk<Outcome | undefined> {
     if (this.#service !== undefined) {
       const outcome = yield* this.#mapAt(this.#service);
-      if (outcome.type !== "failed" || !isGone(outcome)) return outcome;
+      if (outcome?.type !== "failed" || !isUnanswered(outcome)) return outcome;
     }
     const found = yield* findService(this.#options.gateway);
     if (found.type === "failed") return this.#withRefusedLocation(found);
@@ -127,23 +130,24 @@ export class UpnpClient implements PortMapClient {
     return yield* this.#mapAt(found.service);
   }
 
-  *#mapAt(service: WanService): Talk<Outcome> {
+  *#mapAt(service: WanService): Talk<Outcome | undefined> {
     const external = yield* externalAddress(service);
     if (external.type === "failed") return external;
     const wish = this.#wish(this.#granted ?? this.#options.externalPort);
     const isNew = this.#granted === undefined;
     const answer = yield* addMapping(service, wish, isNew, this.#options.random, (port) => this.#mayAsk(port));
     this.#takeAnswer(answer);
-    const unmaps = this.#adding === "to-unmap";
+    const then = this.#adding;
     this.#adding = "no";
-    if (unmaps) return yield* this.#unmap();
+    if (then === "abandoned") return undefined;
+    if (then === "to-unmap") return yield* this.#unmap();
     if (answer.type === "failed") return answer;
     const { externalPort: port, leaseSeconds } = answer;
     return { type: "mapped", external: { address: external.address, port }, leaseSeconds };
   }
 
   #mayAsk(externalPort: number): boolean {
-    if (this.#adding === "to-unmap") return false;
+    if (this.#adding === "abandoned" || this.#adding === "to-unmap") return false;
     this.#adding = "yes";
     this.#open = externalPort;
     return true;
@@ -153,8 +157,7 @@ export class UpnpClient implements PortMapClient {
     if (answer.type === "added") this.#granted = answer.externalPort;
     // The port that was ours is somebody else's by now.
     else if (answer.kind === "conflict") this.#granted = undefined;
-    // Without an answer the gateway may hold it or not.
-    if (answer.type === "added" || answer.kind !== "no-answer") this.#open = undefined;
+    if (answer.type === "added" || !isUnanswered(answer)) this.#open = undefined;
   }
 
   *#unmap(): Talk<Outcome> {
@@ -187,7 +190,7 @@ export class UpnpClient implements PortMapClient {
   }
 }
 
-/** The service that was found before may have moved. */
-function isGone({ kind }: PortMapFailed): boolean {
+/** The service may have moved, and whether it did what it was asked is open. */
+function isUnanswered({ kind }: PortMapFailed): boolean {
   return kind === "no-answer" || kind === "bad-answer";
 }
