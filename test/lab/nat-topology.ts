@@ -1,4 +1,6 @@
+import { existsSync, writeFileSync } from "node:fs";
 import { ADDRESSES, type HostName, type MapSpec } from "../contract/world.ts";
+import { inside } from "./inside.ts";
 import type { Lab } from "./lab.ts";
 import type { Namespace } from "./namespace.ts";
 import type { NatSite } from "./nat-rules.ts";
@@ -32,6 +34,12 @@ interface Member {
 const HOST_SYSCTLS = { "net.ipv4.icmp_ratemask": 0 };
 const ROUTER_SYSCTLS = { ...HOST_SYSCTLS, "net.ipv4.ip_forward": 1, "net.ipv4.conf.all.send_redirects": 0 };
 
+/**
+ * Where the machine has `br_netfilter` loaded, switches hand their frames to the routers' rules, and a datagram that goes
+ * back to where it came from is switched instead of routed, which means dropped.
+ */
+const SWITCHES_CALL_RULES = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+
 /** Lays the map of test/contract/world.ts out in namespaces: cables, addresses and routes, no NAT yet. */
 export async function layOut(lab: Lab, name: string, map: MapSpec, wanPrefix: string): Promise<NatTopology> {
   const segments = segmentsOf(map, wanPrefix);
@@ -41,7 +49,9 @@ export async function layOut(lab: Lab, name: string, map: MapSpec, wanPrefix: st
   await Promise.all(
     [...places].map(async (place) => {
       const sysctls = routers.has(place) ? ROUTER_SYSCTLS : HOST_SYSCTLS;
-      namespaces.set(place, await lab.namespace(`${name}-${place}`, sysctls));
+      const namespace = await lab.namespace(`${name}-${place}`, sysctls);
+      inside(namespace, () => existsSync(SWITCHES_CALL_RULES) && writeFileSync(SWITCHES_CALL_RULES, "0"));
+      namespaces.set(place, namespace);
     }),
   );
   // Invariant: every place has its namespace by now.
