@@ -2,7 +2,8 @@ import { type Endpoint, formatEndpoint, sameEndpoint } from "../../src/core/net/
 import type { NatCheck, Observation } from "./nat-contract.ts";
 import { NATS, type NatName } from "./nat-spec.ts";
 import { describePorts } from "./port-pattern.ts";
-import { type RawHost, settle, startRaw } from "./raw-machine.ts";
+import { type RawHost, startRaw } from "./raw-machine.ts";
+import { Silence } from "./silence.ts";
 import { ADDRESSES, type World } from "./world.ts";
 
 /**
@@ -74,6 +75,7 @@ const HAIRPIN = 1;
 const A2_PORTS = [5_003, 6_000];
 
 interface Cast {
+  readonly silence: Silence;
   readonly stun: RawHost;
   readonly peer: RawHost;
   readonly a1: RawHost;
@@ -83,27 +85,31 @@ interface Cast {
 async function observeBehaviour(world: World): Promise<Behaviour> {
   const bindTo = (port: number) => ({ port });
   const cast: Cast = {
+    silence: await Silence.around(world),
     stun: await startRaw(world, "stun", DESTINATIONS.slice(0, 3)),
     peer: await startRaw(world, "peer", [PEER, PEER_OTHER]),
     a1: await startRaw(world, "a1", A1_PORTS.map(bindTo)),
     a2: await startRaw(world, "a2", A2_PORTS.map(bindTo)),
   };
   return {
-    mapping: describePorts([await portsSeen(world, cast.a1, MAPPING, DESTINATIONS)], A1_PORTS[MAPPING]),
-    neighbours: await observeNeighbours(world, cast),
-    reachedBy: await observeFiltering(world, cast),
-    hairpin: await observeHairpin(world, cast),
-    afterEarly: await observeEarly(world, cast),
+    mapping: describePorts([await portsSeen(cast.silence, cast.a1, MAPPING, DESTINATIONS)], A1_PORTS[MAPPING]),
+    neighbours: await observeNeighbours(cast),
+    reachedBy: await observeFiltering(cast),
+    hairpin: await observeHairpin(cast),
+    afterEarly: await observeEarly(cast),
   };
 }
 
-async function observeNeighbours(world: World, { a1, a2 }: Cast): Promise<string> {
-  const seen = [await portsSeen(world, a1, SHARED, [STUN, PEER]), await portsSeen(world, a2, NEIGHBOUR, [STUN, PEER])];
+async function observeNeighbours({ silence, a1, a2 }: Cast): Promise<string> {
+  const seen = [
+    await portsSeen(silence, a1, SHARED, [STUN, PEER]),
+    await portsSeen(silence, a2, NEIGHBOUR, [STUN, PEER]),
+  ];
   return describePorts(seen, A1_PORTS[SHARED]);
 }
 
-async function observeFiltering(world: World, { stun, peer, a1 }: Cast): Promise<string> {
-  const outside = await endSeen(world, a1, FILTERING, PEER);
+async function observeFiltering({ silence, stun, peer, a1 }: Cast): Promise<string> {
+  const outside = await endSeen(silence, a1, FILTERING, PEER);
   if (outside === undefined) return "";
   const reachedBy: string[] = [];
   const askers = {
@@ -112,43 +118,43 @@ async function observeFiltering(world: World, { stun, peer, a1 }: Cast): Promise
     stranger: { host: stun, socket: 0 },
   };
   for (const [who, { host, socket }] of Object.entries(askers))
-    if ((await endSeen(world, host, socket, outside)) !== undefined) reachedBy.push(who);
+    if ((await endSeen(silence, host, socket, outside)) !== undefined) reachedBy.push(who);
   return reachedBy.join(" ");
 }
 
-async function observeHairpin(world: World, { a1, a2 }: Cast): Promise<string> {
-  const [own, neighbour] = [await endSeen(world, a1, MAPPING, STUN), await endSeen(world, a2, HAIRPIN, STUN)];
+async function observeHairpin({ silence, a1, a2 }: Cast): Promise<string> {
+  const [own, neighbour] = [await endSeen(silence, a1, MAPPING, STUN), await endSeen(silence, a2, HAIRPIN, STUN)];
   if (own === undefined || neighbour === undefined) return "no";
-  const seen = await endSeen(world, a1, MAPPING, neighbour);
+  const seen = await endSeen(silence, a1, MAPPING, neighbour);
   if (seen === undefined) return "no";
   return sameEndpoint(seen, own) ? "yes" : `as ${formatEndpoint(seen)}`;
 }
 
-async function observeEarly(world: World, { peer, a1 }: Cast): Promise<string> {
-  const before = await endSeen(world, a1, EARLY, STUN);
+async function observeEarly({ silence, peer, a1 }: Cast): Promise<string> {
+  const before = await endSeen(silence, a1, EARLY, STUN);
   if (before === undefined) return "-";
   peer.send(0, before, "early");
-  await settle(world, () => a1.hears(EARLY, "early"));
-  const after = await endSeen(world, a1, EARLY, PEER);
+  await silence.until(() => a1.hears(EARLY, "early"));
+  const after = await endSeen(silence, a1, EARLY, PEER);
   if (after === undefined) return "-";
   return sameEndpoint(before, after) ? "kept" : "changed";
 }
 
 /** The outside end of a host's socket towards `to`, as `to` itself sees it; undefined when no answer comes. */
-async function endSeen(world: World, host: RawHost, socket: number, to: Endpoint): Promise<Endpoint | undefined> {
+async function endSeen(silence: Silence, host: RawHost, socket: number, to: Endpoint): Promise<Endpoint | undefined> {
   host.ask(socket, to);
-  await settle(world, () => host.seenFrom(socket, to) !== undefined);
+  await silence.until(() => host.seenFrom(socket, to) !== undefined);
   return host.seenFrom(socket, to);
 }
 
 async function portsSeen(
-  world: World,
+  silence: Silence,
   host: RawHost,
   socket: number,
   destinations: readonly Endpoint[],
 ): Promise<(number | undefined)[]> {
   for (const to of destinations) host.ask(socket, to);
   const seen = () => destinations.map((to) => host.seenFrom(socket, to)?.port);
-  await settle(world, () => !seen().includes(undefined));
+  await silence.until(() => !seen().includes(undefined));
   return seen();
 }

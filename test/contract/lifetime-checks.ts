@@ -1,5 +1,6 @@
 import type { NatCheck, Observation } from "./nat-contract.ts";
-import { settle, startRaw } from "./raw-machine.ts";
+import { startRaw } from "./raw-machine.ts";
+import { Silence } from "./silence.ts";
 import { ADDRESSES, type World } from "./world.ts";
 
 const PEER = { address: ADDRESSES.peer, port: 7_000 };
@@ -13,12 +14,13 @@ export const lifetimeChecks: readonly NatCheck[] = [
   {
     name: "lifetime of a mapping",
     map: { a: "short-lived" },
-    expected: { "after 3 s": "both", "after 6 s of silence": "the one that was kept alive" },
+    expected: { "after 2 s": "both", "after 5.5 s of silence": "the one that was kept alive" },
     observe: observeLifetime,
   },
 ];
 
 async function observeLifetime(world: World): Promise<Observation> {
+  const silence = await Silence.around(world);
   const peer = await startRaw(world, "peer", [PEER]);
   const a1 = await startRaw(
     world,
@@ -27,22 +29,22 @@ async function observeLifetime(world: World): Promise<Observation> {
   );
   const both = () => [SILENT, KEPT].filter((socket) => a1.seenFrom(socket, PEER) !== undefined).length === 2;
   for (const socket of [SILENT, KEPT]) a1.ask(socket, PEER);
-  await settle(world, both);
+  await silence.until(both);
 
   const reach = async (text: string, ...sockets: number[]): Promise<string> => {
     for (const socket of sockets) peer.send(0, { address: ADDRESSES.natA, port: PORTS[socket] ?? 0 }, text);
-    await settle(world, () => sockets.every((socket) => a1.hears(socket, text)));
+    await silence.until(() => sockets.every((socket) => a1.hears(socket, text)));
     const [silent, kept] = [a1.hears(SILENT, text), a1.hears(KEPT, text)];
     if (silent && kept) return "both";
     return kept ? "the one that was kept alive" : silent ? "the silent one" : "none";
   };
 
-  await pass(world, 3_000);
-  const afterThree = await reach("after 3 s", SILENT, KEPT);
+  await pass(world, 2_000);
+  const early = await reach("after 2 s", SILENT, KEPT);
   await pass(world, 3_000);
   await reach("meanwhile", KEPT);
-  await pass(world, 3_000);
-  return { "after 3 s": afterThree, "after 6 s of silence": await reach("in the end", SILENT, KEPT) };
+  await pass(world, 2_500);
+  return { "after 2 s": early, "after 5.5 s of silence": await reach("in the end", SILENT, KEPT) };
 }
 
 async function pass(world: World, ms: number): Promise<void> {

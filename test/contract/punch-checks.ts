@@ -1,5 +1,6 @@
 import type { NatCheck, Observation } from "./nat-contract.ts";
-import { settle, startRaw } from "./raw-machine.ts";
+import { startRaw } from "./raw-machine.ts";
+import { Silence } from "./silence.ts";
 import { ADDRESSES, type MapSpec, type World } from "./world.ts";
 
 interface Row {
@@ -48,18 +49,19 @@ export const punchChecks: readonly NatCheck[] = rows.map((row) => ({
 const STUN = { address: ADDRESSES.stun, port: 3478 };
 
 async function observePunch(world: World, firstTtl: number | undefined): Promise<Observation> {
+  const silence = await Silence.around(world);
   await startRaw(world, "stun", [STUN]);
   const a1 = await startRaw(world, "a1", [{ port: 5_000 }]);
   const b1 = await startRaw(world, "b1", [{ port: 6_000 }]);
   for (const host of [a1, b1]) host.ask(0, STUN);
   const ends = () => [a1.seenFrom(0, STUN), b1.seenFrom(0, STUN)] as const;
-  await settle(world, () => !ends().includes(undefined));
+  await silence.until(() => !ends().includes(undefined));
   const [aEnd, bEnd] = ends();
   for (const ttl of [firstTtl, undefined]) {
     if (bEnd !== undefined) a1.send(0, bEnd, "punch", ttl);
-    await settle(world, () => b1.hears(0, "punch"));
+    await silence.until(() => b1.hears(0, "punch"));
     if (aEnd !== undefined) b1.send(0, aEnd, "punch");
-    await settle(world, () => a1.hears(0, "punch"));
+    await silence.until(() => a1.hears(0, "punch"));
   }
   const heard = [...(a1.hears(0, "punch") ? ["a1"] : []), ...(b1.hears(0, "punch") ? ["b1"] : [])];
   return { heard: heard.length === 2 ? "both" : (heard[0] ?? "nobody") };

@@ -85,14 +85,3 @@ export class RawHost {
 export async function startRaw(world: World, host: HostName, binds: readonly Bind[]): Promise<RawHost> {
   return new RawHost(await world.start(host, binds, () => new RawMachine()));
 }
-
-/** Half of how long a check waits for what may not come; on real routers an answer takes a hundredth of it. */
-const QUIET_MS = 125;
-
-/**
- * Lets the world go on until `done()`, or until nothing can be under way any more. It looks twice: a crowded machine
- * that did nothing for a while has not heard silence.
- */
-export async function settle(world: World, done: () => boolean): Promise<void> {
-  if (!(await world.until(done, QUIET_MS))) await world.until(done, QUIET_MS);
-}

@@ -1,5 +1,6 @@
 import type { NatCheck, Observation } from "./nat-contract.ts";
-import { settle, startRaw } from "./raw-machine.ts";
+import { startRaw } from "./raw-machine.ts";
+import { Silence } from "./silence.ts";
 import { ADDRESSES, type MapSpec, type World } from "./world.ts";
 
 /** For each TTL, 1 to 5: what a datagram from a1 to the far NAT does. */
@@ -34,6 +35,7 @@ export const ttlChecks: readonly NatCheck[] = rows.map(({ name, map, expected })
 
 /** A socket of a1 for each TTL. `near` is the outside address of a1. */
 async function observeTtl(world: World, near: string): Promise<Observation> {
+  const silence = await Silence.around(world);
   await startRaw(world, "stun", [STUN]);
   const a1 = await startRaw(
     world,
@@ -42,14 +44,14 @@ async function observeTtl(world: World, near: string): Promise<Observation> {
   );
   const b1 = await startRaw(world, "b1", [{}]);
   b1.ask(0, STUN);
-  await settle(world, () => b1.seenFrom(0, STUN) !== undefined);
+  await silence.until(() => b1.seenFrom(0, STUN) !== undefined);
   const far = b1.seenFrom(0, STUN);
   if (far === undefined) return { far: "not known" };
 
   for (const [index, ttl] of TTLS.entries()) a1.send(index, far, `ttl ${ttl}`, ttl);
-  await settle(world, () => TTLS.every((ttl) => b1.hears(0, `ttl ${ttl}`)));
+  await silence.until(() => TTLS.every((ttl) => b1.hears(0, `ttl ${ttl}`)));
   for (const index of TTLS.keys()) b1.send(0, { address: near, port: FIRST_PORT + index }, "back");
-  await settle(world, () => [...TTLS.keys()].every((index) => a1.hears(index, "back")));
+  await silence.until(() => [...TTLS.keys()].every((index) => a1.hears(index, "back")));
 
   return byTtl(
     TTLS.map((ttl, index) => {
