@@ -15,6 +15,13 @@ type Direction = "original" | "reply";
 /** Entries of each map: one for every port. */
 const MAP_SIZE = 65_536;
 
+/** What `key` gives, as nftables names it. */
+const KEY_TYPES: Record<Dependence, string> = {
+  "endpoint-independent": "ipv4_addr . inet_service",
+  "address-dependent": "ipv4_addr . inet_service . ipv4_addr",
+  "address-and-port-dependent": "ipv4_addr . inet_service . ipv4_addr . inet_service",
+};
+
 /** Ports of a sequential NAT before it starts over, around the middle, so that steps of either sign have room. */
 const SEQUENCE_LENGTH = 4_096;
 const SEQUENCE_MIDDLE = 32_768;
@@ -40,11 +47,9 @@ export function natRules(spec: NatSpec, site: NatSite): string {
 
 function natTable(spec: NatSpec, { wan, lan }: NatSite): string {
   const life = `flags dynamic,timeout; timeout ${spec.lifetimeSeconds}s; size ${MAP_SIZE}`;
-  const remote = { "endpoint-independent": "", "address-dependent": " . ipv4_addr" };
-  const remoteType = { ...remote, "address-and-port-dependent": " . ipv4_addr . inet_service" }[spec.mapping];
   return `
     table ip nat {
-      map outside { type ipv4_addr . inet_service${remoteType} : inet_service; ${life}; }
+      map outside { type ${KEY_TYPES[spec.mapping]} : inet_service; ${life}; }
       map inside { type inet_service : ipv4_addr . inet_service; ${life}; }
       set taken { type inet_service; ${life}; }
       set permitted { type inet_service . ipv4_addr; ${life}; }
@@ -111,21 +116,18 @@ function inbound({ filtering }: NatSpec): string {
   }
 }
 
-/** The port of the mapping that this flow belongs to, or a new one. */
+/** The port of the mapping that this flow belongs to, or else a new one. */
 function outsidePort(spec: NatSpec, wan: string): string {
-  const { ports } = spec;
-  const known = keepsMappings(spec)
-    ? `meta l4proto udp snat ip to ${wan} : ${key("original", spec.mapping)} map @outside`
-    : "";
-  if (ports === "random")
-    return `${known}
-        snat ip to ${wan} fully-random`;
-  if (ports === "preserved")
-    return `${known}
-        udp sport @taken snat ip to ${wan} fully-random
+  const known = `meta l4proto udp snat ip to ${wan} : ${key("original", spec.mapping)} map @outside`;
+  return `${keepsMappings(spec) ? known : ""}
+        ${newPort(spec, wan)}`;
+}
+
+function newPort({ ports }: NatSpec, wan: string): string {
+  if (ports === "random") return `snat ip to ${wan} fully-random`;
+  if (ports !== "preserved") return `meta l4proto udp snat ip to ${wan} : numgen inc mod ${sequence(ports.sequential)}`;
+  return `udp sport @taken snat ip to ${wan} fully-random
         snat ip to ${wan}`;
-  return `${known}
-        meta l4proto udp snat ip to ${wan} : numgen inc mod ${sequence(ports.sequential)}`;
 }
 
 /** `numgen` counts in the machine's byte order, ports are in the network's: a map stands between them. */
