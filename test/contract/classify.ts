@@ -1,4 +1,3 @@
-import { describe, expect, test } from "bun:test";
 import { NatClassifier } from "../../src/core/nat/classifier.ts";
 import { CLASSIFIER_SOCKETS, type ClassifierOptions, type StunServer } from "../../src/core/nat/classifier-options.ts";
 import type { NatReport } from "../../src/core/nat/nat-report.ts";
@@ -6,7 +5,7 @@ import { type Endpoint, formatEndpoint } from "../../src/core/net/endpoint.ts";
 import { StunServer as StunServerMachine } from "../../src/core/stun/server.ts";
 import { Random } from "../random.ts";
 import { NATS, type NatName } from "./nat-spec.ts";
-import { CARRIERS, type Carrier, expectedVerdict, type Servers, verdictOf } from "./verdicts.ts";
+import { CARRIERS, type Carrier, type Servers } from "./verdicts.ts";
 import { ADDRESSES, type Bind, type HostName, type MapSpec, type World } from "./world.ts";
 
 const PORTS = [3_478, 3_479] as const;
@@ -37,24 +36,35 @@ export const CLASSIFY_ROWS: readonly ClassifyRow[] = (["rfc5780", "one-address",
   ],
 );
 
-/** Starts the servers of a kind on their hosts; what the client is configured with. */
-export async function startServers(world: World, servers: Servers): Promise<StunServer[]> {
-  const start = async (host: HostName, sockets: readonly Endpoint[]): Promise<StunServer> => {
-    await world.start(host, sockets, (local) => new StunServerMachine({ sockets: local }));
-    return configured(sockets[0] as Endpoint);
-  };
-  const at = (address: string) => PORTS.map((port) => ({ address, port }));
+/** Servers that run; disposal stops them. */
+export interface StartedServers extends Disposable {
+  /** What the client is configured with. */
+  readonly list: readonly StunServer[];
+}
+
+/** Starts the servers of a kind on their hosts. */
+export async function startServers(world: World, servers: Servers): Promise<StartedServers> {
+  const list: StunServer[] = [];
+  const running = new DisposableStack();
+  for (const { host, sockets } of placesOf(servers)) {
+    const server = await world.start(host, sockets, (local) => new StunServerMachine({ sockets: local }));
+    running.defer(() => server.stop());
+    list.push(configured(sockets[0] as Endpoint));
+  }
+  return { list, [Symbol.dispose]: () => running.dispose() };
+}
+
+function placesOf(servers: Servers): { host: HostName; sockets: readonly Endpoint[] }[] {
   switch (servers) {
     case "rfc5780":
-      return [await start("stun", RFC_5780_ENDPOINTS)];
+      return [{ host: "stun", sockets: RFC_5780_ENDPOINTS }];
     case "one-address":
-      return [await start("stun", at(ADDRESSES.stun))];
+      return [{ host: "stun", sockets: RFC_5780_ENDPOINTS.filter(({ address }) => address === ADDRESSES.stun) }];
     case "plain":
-      return [
-        await start("stun", at(ADDRESSES.stun).slice(0, 1)),
-        await start("stun", at(ADDRESSES.stunSecond).slice(0, 1)),
-        await start("peer", at(ADDRESSES.peer).slice(0, 1)),
-      ];
+      return (["stun", "stunSecond", "peer"] as const).map((name) => ({
+        host: name === "peer" ? "peer" : "stun",
+        sockets: [{ address: ADDRESSES[name], port: PORTS[0] }],
+      }));
     default:
       return servers satisfies never;
   }
@@ -92,36 +102,18 @@ export async function classify(
   return last.report;
 }
 
-/** What is asked of a row's world. `startServers` may be another laboratory's own servers. */
-export async function classifyRow(world: World, row: ClassifyRow, start = startServers): Promise<NatReport> {
-  const servers = await start(world, row.servers);
-  return await classify(world, row.nat === "none" ? "peer" : "a1", {
+/** Asks these servers on the map of a row. */
+export async function classifyRow(
+  world: World,
+  { nat, carrier }: Omit<ClassifyRow, "servers">,
+  servers: readonly StunServer[],
+): Promise<NatReport> {
+  return await classify(world, nat === "none" ? "peer" : "a1", {
     servers,
-    ...(row.carrier !== undefined && { gatewayExternal: INSIDE_CARRIER }),
+    ...(carrier !== undefined && { gatewayExternal: INSIDE_CARRIER }),
   });
 }
 
-export function mapOf({ nat, carrier }: ClassifyRow): MapSpec {
+export function mapOf({ nat, carrier }: Omit<ClassifyRow, "servers">): MapSpec {
   return { a: nat === "none" ? "full-cone" : nat, ...(carrier !== undefined && { carrier }) };
-}
-
-/** The contract of the classifier: what it says in a laboratory is what was written down by hand. */
-export function classifyContract(
-  laboratory: string,
-  rows: readonly ClassifyRow[],
-  openWorld: (map: MapSpec) => Promise<World>,
-  start = startServers,
-): void {
-  describe(`classification, ${laboratory}`, () => {
-    for (const row of rows)
-      test.concurrent(
-        [row.nat, row.carrier && `behind ${row.carrier}`, `with ${row.servers} servers`].filter(Boolean).join(" "),
-        async () => {
-          await using world = await openWorld(mapOf(row));
-          const report = await classifyRow(world, row, start);
-          expect(verdictOf(report)).toEqual(expectedVerdict(row.nat, row.carrier, row.servers));
-        },
-        6 * LIMIT_MS,
-      );
-  });
 }

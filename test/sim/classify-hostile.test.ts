@@ -16,8 +16,8 @@ const LIARS_SEED = 1_000;
 
 /** Three honest servers, one of which can do everything, and a fourth on demand. */
 async function honest(world: SimWorld): Promise<StunServer[]> {
-  const [full] = await startServers(world, "rfc5780");
-  return [full as StunServer, ...(await plain(world, ["203.0.113.31", "203.0.113.32", "203.0.113.33"]))];
+  const { list } = await startServers(world, "rfc5780");
+  return [...list, ...(await plain(world, ["203.0.113.31", "203.0.113.32", "203.0.113.33"]))];
 }
 
 async function plain(world: SimWorld, addresses: readonly string[]): Promise<StunServer[]> {
@@ -132,7 +132,8 @@ async function rightOf(seeds: readonly number[], quality: Omit<SimOptions, "seed
   for (const seed of seeds) {
     for (const nat of NAT_NAMES) {
       await using world = openSimWorld({ a: nat }, { seed, ...quality });
-      const verdict = await classify(world, "a1", { servers: await startServers(world, "rfc5780") }, seed);
+      const { list } = await startServers(world, "rfc5780");
+      const verdict = await classify(world, "a1", { servers: list }, seed);
       const expected = expectedVerdict(nat, undefined, "rfc5780");
       count.runs++;
       if (verdict.type === expected.type) count.type++;

@@ -4,6 +4,8 @@ import { BINDING, decodeStun, encodeStun, type StunMessage } from "../stun/messa
 import { type Instant, NEVER } from "../time.ts";
 
 const TRANSACTION_ID_BYTES = 12;
+/** A timer that comes later than this is no timer's usual imprecision. */
+const LATE_MS = 50;
 
 /** One Binding request, sent several times, and from where its answer must come. */
 export interface Question {
@@ -15,9 +17,9 @@ export interface Question {
   readonly from?: Endpoint;
   /** It is we who are at `to`: the request itself must arrive, at any of our sockets. */
   readonly toOurselves?: boolean;
-  /** When to send it, in milliseconds from the beginning, ascending. */
+  /** When to send it, in milliseconds from the beginning, ascending, the first 0. */
   readonly sendsMs: readonly number[];
-  /** Further times, for a network that has been seen to lose packets. */
+  /** Further times, for a network that has been seen to lose packets; later if that shows later. */
   readonly sendsIfLossyMs?: readonly number[];
   /** It counts as not answered so long after the last time. */
   readonly waitMs: number;
@@ -63,6 +65,8 @@ export class Questions {
   readonly #asked: Asking[] = [];
   readonly #sent = new Map<string, { asking: Asking; send: number; at: Instant }>();
   #lossy = false;
+  #now: Instant = NEVER;
+  #listenUntil: Instant = 0;
 
   constructor(random: RandomBytes) {
     this.#random = random;
@@ -76,7 +80,7 @@ export class Questions {
   ask(now: Instant, question: Question): Asked {
     const asking: Asking = { question, since: now, reply: undefined, rttMs: 0, nonsense: 0, sends: 0, lastSend: now };
     this.#asked.push(asking);
-    this.#sendDue(now, asking);
+    this.#send(now, asking);
     return asking;
   }
 
@@ -88,6 +92,7 @@ export class Questions {
   }
 
   handleDatagram(now: Instant, { socket, from, payload }: Datagram): void {
+    this.#wake(now);
     const decoded = decodeStun(payload);
     const sent = decoded.ok ? this.#sent.get(decoded.message.transactionId) : undefined;
     if (!decoded.ok || sent === undefined) {
@@ -101,18 +106,23 @@ export class Questions {
     if (asking.reply !== undefined || reply === undefined) return;
     asking.reply = reply;
     asking.rttMs = now - at;
-    if (send > 0) this.#lossy = true;
+    // To ourselves the first may come too early rather than get lost: the other side opens the way for it.
+    if (send === 0 || asking.question.toOurselves || this.#lossy) return;
+    this.#lossy = true;
+    // What was given up has to be asked some more.
+    this.#sendDue(now);
   }
 
   handleTimeout(now: Instant): void {
-    for (const asking of this.#asked) this.#sendDue(now, asking);
+    this.#wake(now);
+    this.#sendDue(now);
   }
 
   pollTransmit(): Transmit | undefined {
     return this.#transmits.shift();
   }
 
-  /** When the next send is due, or a question becomes silent; later than `now`. */
+  /** When the next send is due, or a question becomes silent; later than `now`, when all that was due has been sent. */
   nextTimeout(now: Instant): Instant {
     let next = NEVER;
     for (const asking of this.#asked) {
@@ -124,19 +134,30 @@ export class Questions {
     return next;
   }
 
-  #dueAt({ question, since, sends, reply }: Asking): Instant {
+  /** Late: the process was stopped or crowded out, and what came meanwhile has yet to be read. Until then nothing is silent. */
+  #wake(now: Instant): void {
+    if (now - this.nextTimeout(this.#now) > LATE_MS) this.#listenUntil = now + LATE_MS;
+    this.#now = now;
+  }
+
+  #sendDue(now: Instant): void {
+    for (const asking of this.#asked) {
+      if (this.#dueAt(asking) <= now) this.#send(now, asking);
+    }
+  }
+
+  #dueAt({ question, lastSend, sends, reply }: Asking): Instant {
     const { sendsMs, sendsIfLossyMs = [] } = question;
-    const inMs = sendsMs[sends] ?? (this.#lossy ? sendsIfLossyMs[sends - sendsMs.length] : undefined);
-    return reply !== undefined || inMs === undefined ? NEVER : since + inMs;
+    const times = this.#lossy ? [...sendsMs, ...sendsIfLossyMs] : sendsMs;
+    const pause = (times[sends] ?? NEVER) - (times[sends - 1] ?? 0);
+    return reply !== undefined ? NEVER : lastSend + pause;
   }
 
   #silentAt({ question, lastSend }: Asking): Instant {
-    return lastSend + question.waitMs;
+    return Math.max(lastSend + question.waitMs, this.#listenUntil);
   }
 
-  /** Once at most: when losses show late, times that have passed already are not made up for in one burst. */
-  #sendDue(now: Instant, asking: Asking): void {
-    if (this.#dueAt(asking) > now) return;
+  #send(now: Instant, asking: Asking): void {
     const { socket, to, change } = asking.question;
     const transactionId = this.#random(TRANSACTION_ID_BYTES).toHex();
     const attributes = change === undefined ? {} : { changeRequest: change };

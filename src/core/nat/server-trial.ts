@@ -7,7 +7,7 @@ import type { Sighting, Witness } from "./mapping-test.ts";
 import type { ServerOutcome, ServerReport } from "./nat-report.ts";
 import type { Asked, Question, Questions } from "./questions.ts";
 
-/** When the first request to a server leaves, until it answers: RFC 8489's doubling, begun at 250 ms to fit in 5 s. */
+/** When a server is asked that has not answered yet: RFC 8489's doubling, begun at 250 ms to fit into 5 s. */
 const FIRST_SENDS_MS = [0, 250, 750, 1_500, 2_500, 3_500];
 /** Whoever has answered once is alive and its round trip known, so silence shows soon. */
 const SENDS_MS = [0, 100, 250, 450];
