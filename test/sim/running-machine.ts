@@ -72,6 +72,7 @@ export class RunningMachine<M extends Machine<unknown>> implements Running<M>, D
   /** A machine that changes its mind leaves no litter: a later time is asked for when the earlier one has come. */
   #arm(): void {
     const at = Math.max(this.machine.nextTimeout(), this.#net.now);
+    if (Number.isNaN(at)) throw new Error(`A machine on ${this.#host.name} wants to be woken at no time at all`);
     if (at >= this.#wakeAt) return;
     this.#wakeAt = at;
     this.#net.queue.push(at, this);
