@@ -22,7 +22,7 @@ const MIN_LEASE_SECONDS = 8;
 /** How long one request of one protocol may take, its repetitions and discovery included. */
 export const ATTEMPT_MS = 10_000;
 /** How long a mapping that is not wanted is asked away before it is left to its lease. */
-const UNDO_MS = 2_000;
+const UNDO_MS = 5_000;
 const NO_TIME = "no answer in time";
 
 /** One protocol in the mapper's race: its client, what it is doing, and until when. */
@@ -31,6 +31,7 @@ export class Contender {
   #doing: "nothing" | "asking" | "undoing" = "nothing";
   #askedAt: Instant = 0;
   #deadline: Instant = NEVER;
+  #ignoredBefore = 0;
   #startAt: Instant = NEVER;
   #notBefore: Instant = 0;
   #failure: ProtocolFailure | undefined;
@@ -88,6 +89,7 @@ export class Contender {
     this.#doing = "asking";
     this.#askedAt = now;
     this.#deadline = deadline;
+    this.#ignoredBefore = this.#ignored();
     this.#client.map(now);
   }
 
@@ -96,8 +98,10 @@ export class Contender {
     this.#startAt = NEVER;
     this.#grant = undefined;
     this.#rest();
-    this.#client.abandon();
-    if (!this.#client.mayHold) return;
+    if (!this.#client.mayHold) {
+      this.#client.abandon();
+      return;
+    }
     this.#doing = "undoing";
     this.#deadline = now + UNDO_MS;
     this.#client.unmap(now);
@@ -180,9 +184,18 @@ export class Contender {
 
   #fail({ kind, message, retryAfterSeconds = 0 }: PortMapFailed, now: Instant): ContenderOutcome {
     this.#rest();
-    this.#failure = { protocol: this.protocol, kind, message };
+    const ignored = this.#ignored() - this.#ignoredBefore;
+    // Who looks for the reason should know that something did answer.
+    const strange =
+      ignored === 0 ? "" : `; ignored ${ignored} ${ignored === 1 ? "answer" : "answers"} that did not fit`;
+    this.#failure = { protocol: this.protocol, kind, message: `${message}${strange}` };
     this.#notBefore = now + retryAfterSeconds * 1_000;
     return { type: "failed", failure: this.#failure };
+  }
+
+  #ignored(): number {
+    const { foreign, malformed, unasked } = this.#client.ignored;
+    return foreign + malformed + unasked;
   }
 
   #rest(): void {

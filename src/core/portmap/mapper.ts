@@ -1,5 +1,5 @@
 import type { Datagram, Machine, RandomBytes, Transmit } from "../machine.ts";
-import { type Endpoint, sameEndpoint } from "../net/endpoint.ts";
+import type { Endpoint } from "../net/endpoint.ts";
 import { type Instant, NEVER } from "../time.ts";
 import { uniform } from "../uniform.ts";
 import { Contender, type ContenderOutcome, type Grant } from "./contender.ts";
@@ -229,5 +229,5 @@ export class PortMapper implements Machine<PortMapperEvent> {
 
 /** A gateway keeps one table: what has the same external port is the same mapping, and would be gone for the winner, too. */
 function undoUnlessSame(now: Instant, loser: Contender, grant: Grant, winner: Grant): void {
-  if (!sameEndpoint(grant.external, winner.external)) loser.undo(now);
+  if (grant.external.port !== winner.external.port) loser.undo(now);
 }

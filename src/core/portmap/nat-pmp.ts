@@ -46,6 +46,8 @@ export class NatPmpClient implements PortMapClient {
   #open = false;
   /** The external port to wish for: what the gateway gave last, even if it has forgotten it (§3.6). */
   #wish: number;
+  /** Of an `unmap`, or of the `map` before it: which of them, only a repetition tells. */
+  #refusal: number | undefined;
 
   constructor(options: PortMapOptions) {
     this.#options = options;
@@ -64,6 +66,7 @@ export class NatPmpClient implements PortMapClient {
 
   unmap(now: Instant): void {
     this.#doing = "unmap";
+    this.#refusal = undefined;
     this.#exchange.start(now, this.#request(0, 0), HASTY_WAITS);
   }
 
@@ -90,7 +93,8 @@ export class NatPmpClient implements PortMapClient {
 
   handleTimeout(now: Instant): void {
     if (!this.#exchange.handleTimeout(now)) return;
-    this.#fail("no-answer", `no answer from ${this.#options.gateway} port ${GATEWAY_PORT}`);
+    if (this.#doing === "unmap" && this.#refusal !== undefined) this.#failWith(this.#refusal);
+    else this.#fail("no-answer", `no answer from ${this.#options.gateway} port ${GATEWAY_PORT}`);
   }
 
   pollTransmit(): Transmit | undefined {
@@ -179,8 +183,16 @@ export class NatPmpClient implements PortMapClient {
   }
 
   #handleRefusal(result: number): void {
-    const { name, kind } = NAT_PMP_RESULTS[result] ?? { name: "a code without a name", kind: "bad-answer" };
+    if (this.#doing === "unmap") {
+      this.#refusal = result;
+      return;
+    }
     if (this.#doing === "map") this.#open = false;
+    this.#failWith(result);
+  }
+
+  #failWith(result: number): void {
+    const { name, kind } = NAT_PMP_RESULTS[result] ?? { name: "a code without a name", kind: "bad-answer" };
     this.#fail(kind, `refused with ${name} (${result})`);
   }
 

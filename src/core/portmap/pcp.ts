@@ -5,7 +5,7 @@ import { uniform } from "../uniform.ts";
 import { EpochWatch, pcpEpochRule } from "./epoch.ts";
 import { Exchange, GATEWAY_PORT, HASTY_WAITS } from "./exchange.ts";
 import { canBeExternal } from "./gateway-address.ts";
-import { decodePcpAnswer, encodeMapRequest, type PcpAnswer, type PcpMapping } from "./pcp-codec.ts";
+import { decodePcpAnswer, encodeMapRequest, type PcpAnswer, type PcpMapping, type PcpMapRequest } from "./pcp-codec.ts";
 import { PCP_RESULTS } from "./pcp-results.ts";
 import {
   type IgnoredAnswer,
@@ -61,12 +61,12 @@ export class PcpClient implements PortMapClient {
   map(now: Instant): void {
     this.#doing = "map";
     this.#open = true;
-    this.#exchange.start(now, this.#request(this.#options.leaseSeconds), this.#waits());
+    this.#exchange.start(now, this.#request(this.#options.leaseSeconds, this.#wish), this.#waits());
   }
 
   unmap(now: Instant): void {
     this.#doing = "unmap";
-    this.#exchange.start(now, this.#request(0), HASTY_WAITS);
+    this.#exchange.start(now, this.#request(0, undefined), HASTY_WAITS);
   }
 
   abandon(): void {
@@ -130,12 +130,17 @@ export class PcpClient implements PortMapClient {
     else this.#finishMap(answer.mapping.external, answer.lifetimeSeconds);
   }
 
-  /** §11.4: nonce, protocol and internal port must be ours. Late answers of another kind show by their lifetime. */
+  /**
+   * §11.4: nonce, protocol and internal port must be ours. Late answers to what was asked before show by their lifetime,
+   * refusals by the external port, which they repeat: `unmap` wishes for none.
+   */
   #isOurs({ result, lifetimeSeconds, mapping }: MapAnswer): boolean {
     // A gateway that could not read the request cannot repeat it.
     if (mapping === undefined) return result === RESULT_UNSUPP_VERSION || result === RESULT_MALFORMED_REQUEST;
     if (!this.#isOurMapping(mapping)) return false;
-    return result !== 0 || (lifetimeSeconds === 0) === (this.#doing === "unmap");
+    const isUnmap = this.#doing === "unmap";
+    if (result === 0) return (lifetimeSeconds === 0) === isUnmap;
+    return mapping.external.port === (isUnmap ? 0 : this.#wish.port);
   }
 
   #isOurMapping({ nonce, transport, internalPort }: PcpMapping): boolean {
@@ -194,7 +199,7 @@ export class PcpClient implements PortMapClient {
     this.#exchange.stop();
   }
 
-  #request(lifetimeSeconds: number): Uint8Array {
+  #request(lifetimeSeconds: number, external: PcpMapRequest["external"]): Uint8Array {
     const { localAddress, nonce, transport, internalPort } = this.#options;
     return encodeMapRequest({
       lifetimeSeconds,
@@ -202,7 +207,7 @@ export class PcpClient implements PortMapClient {
       nonce,
       transport,
       internalPort,
-      external: this.#wish,
+      external,
     });
   }
 

@@ -157,6 +157,20 @@ describe("unmapping", () => {
     expect([events.map(({ type }) => type), client.mayHold]).toEqual([["failed"], true]);
   });
 
+  test("a refusal may be that of the renewal before, so it goes on asking", () => {
+    const refused = mapping({ result: 2 }).slice(0, 16);
+    const gone = held()
+      .unmap()
+      .answer(refused)
+      .answer(mapping({ lifetime: 0 }));
+    const stays = held().unmap().answer(refused).pass(60_000);
+    expect(gone.events).toEqual([{ type: "unmapped" }]);
+    expect(stays.events).toEqual([
+      { type: "failed", kind: "not-authorized", message: "refused with not authorized (2)" },
+    ]);
+    expect([gone.client.mayHold, stays.client.mayHold, stays.sent.length]).toEqual([false, true, 3]);
+  });
+
   test("a late answer to the renewal before is not taken for it", () => {
     const { events, client } = held().map().answer(address()).unmap().answer(mapping());
     expect([events, client.ignored]).toEqual([[], { ...NOTHING_IGNORED, unasked: 1 }]);

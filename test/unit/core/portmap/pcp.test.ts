@@ -32,7 +32,8 @@ function answer({
   nonce = NONCE,
   protocol = "11",
   internalPort = 51_820,
-  externalPort = 40_001,
+  // A refusal repeats what was wished for.
+  externalPort = result === 0 ? 40_001 : 40_000,
   external = `${MAPPED}cb007107`,
 }: Answer = {}): string {
   const header = `${version}8100${u16(result).slice(2)}${u32(lifetime)}${u32(epoch)}${"00".repeat(12)}`;
@@ -166,7 +167,7 @@ describe("refusals", () => {
   test("a refused renewal leaves the mapping", () => {
     const refused = held()
       .map()
-      .answer(answer({ result: 8, lifetime: 30 }));
+      .answer(answer({ result: 8, lifetime: 30, externalPort: 40_001 }));
     expect(refused.told().map(({ type }) => type)).toEqual(["failed"]);
     expect(refused.client.mayHold).toBe(true);
   });
@@ -185,7 +186,7 @@ describe("unmapping", () => {
     const gone = held()
       .unmap()
       .answer(answer({ lifetime: 0 }));
-    expect(gone.sent).toEqual([`0: ${request(0, 40_001, "cb007107")}`]);
+    expect(gone.sent).toEqual([`0: ${request(0, 0)}`]);
     expect([gone.events, gone.client.mayHold]).toEqual([[{ type: "unmapped" }], false]);
   });
 
@@ -195,8 +196,19 @@ describe("unmapping", () => {
     expect([events.map(({ type }) => type), client.mayHold]).toEqual([["failed"], true]);
   });
 
-  test("a late answer to the renewal before is not taken for it", () => {
-    const { events, client } = held().map().unmap().answer(answer());
+  test("a refusal of it: the gateway goes on holding the mapping", () => {
+    const { events, client } = held()
+      .unmap()
+      .answer(answer({ result: 2, externalPort: 0, lifetime: 0 }));
+    expect(events).toEqual([{ type: "failed", kind: "not-authorized", message: "refused with NOT_AUTHORIZED (2)" }]);
+    expect(client.mayHold).toBe(true);
+  });
+
+  test.each([
+    ["answer to", answer()],
+    ["refusal of", answer({ result: 8, externalPort: 40_001 })],
+  ])("a late %s the renewal before is not taken for it", (_name, bytes) => {
+    const { events, client } = held().map().unmap().answer(bytes);
     expect([events, client.ignored]).toEqual([[], { ...NOTHING_IGNORED, unasked: 1 }]);
   });
 });
@@ -224,7 +236,7 @@ describe("the gateway's epoch", () => {
     const refused = held()
       .pass(60_000)
       .map()
-      .answer(answer({ epoch: 3, result: 2, lifetime: 0 }));
+      .answer(answer({ epoch: 3, result: 2, lifetime: 0, externalPort: 40_001 }));
     expect(refused.events).toEqual([
       LOST,
       { type: "failed", kind: "not-authorized", message: "refused with NOT_AUTHORIZED (2)" },
