@@ -114,11 +114,11 @@ function readTarget(role: PunchRole, flags: ParsedFlags): Endpoint {
 
 /** `ADDRESS`, `ADDRESS:PORT` or `:PORT`. */
 function readLocal(role: PunchRole, flags: ParsedFlags, target: Endpoint, settings: PunchSettings): Endpoint {
-  const any = ipFamily(target.address) === 6 ? "::" : "0.0.0.0";
+  const wildcard = ipFamily(target.address) === 6 ? "::" : "0.0.0.0";
   const text = stringFlag(flags, "local");
-  if (text === undefined) return { address: any, port: 0 };
+  if (text === undefined) return { address: wildcard, port: 0 };
   const bare = canonicalIp(unbracketed(text));
-  const whole = text.startsWith(":") ? `${any === "::" ? "[::]" : any}${text}` : text;
+  const whole = text.startsWith(":") ? `${wildcard === "::" ? "[::]" : wildcard}${text}` : text;
   const local = bare === undefined ? parseEndpoint(whole) : { address: bare, port: 0 };
   if (local === undefined)
     throw new UtError("usage.bad-value", `Cannot use -l ${text}: expected ADDRESS, ADDRESS:PORT or :PORT`);

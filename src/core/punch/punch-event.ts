@@ -17,7 +17,7 @@ export interface PunchHit {
   readonly remote: Endpoint;
   /** Number of the nat3 side's packet that got through, from 1. */
   readonly packet: number;
-  /** How many ports had been tried when that packet went out; only the nat3 side knows. */
+  /** Which of the ports tried it was, from 1; only the nat3 side knows. */
   readonly ports?: number;
   /** Packets that this side had sent by then. */
   readonly sent: number;

@@ -60,7 +60,7 @@ export class Scan {
     return port;
   }
 
-  /** How many ports had been tried when `port` was first; all of them if it never was. */
+  /** Which of the ports tried `port` was, from 1; the last one if it never was. */
   placeOf(port: number): number {
     const index = this.#tried.indexOf(port);
     return index < 0 ? this.#tried.length : index + 1;
