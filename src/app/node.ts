@@ -8,44 +8,34 @@ import { serveHttp } from "../io/http.ts";
 import { createLog, type Log } from "../io/log.ts";
 import { createMetrics } from "../io/metrics.ts";
 import type { Usage } from "../io/pki.ts";
+import { unlessAborted } from "../io/unless-aborted.ts";
 import { startClient } from "./client.ts";
+import { type NatWatch, startNatWatch } from "./nat-watch.ts";
 import type { NodeIdentity, Role, RoleContext } from "./role.ts";
 import { startServer } from "./server.ts";
 
 /** How long SIGTERM may take to send what waits. */
 export const DRAIN_MS = 2_000;
 
+/** Calls `onReread` whenever the config is to be read again, until disposed of; `read` throws what is wrong with it. */
+export type Rereads = (onReread: (read: () => Config) => void) => Disposable;
+
 /**
  * One process: the roles of `config` over one certificate and one status address, until `signal` fires; then drained
  * and disposed of. Throws when something cannot start: credentials, ports.
  */
-export async function runNode(config: Config, signal: AbortSignal): Promise<void> {
+export async function runNode(config: Config, signal: AbortSignal, rereads: Rereads): Promise<void> {
   const log = createLog({ level: config.log.level, role: config.roles.join("+") });
   const identity = await loadIdentity(config, log);
   const roles: Role[] = [];
   await using disposal = new AsyncDisposableStack();
   const status = (): readonly NodeStatus[] => roles.map((role) => role.status());
   const stats = new TraversalStats();
-  const traversal = (): TraversalStatus => ({ stats: stats.snapshot(), network: null });
-  const metrics = createMetrics({
-    status,
-    traversal,
-    build: buildInfo,
-    perClientCn: config.metrics.per_client_cn,
-    perLane: config.metrics.per_lane,
-  });
-  disposal.use(
-    serveHttp({
-      listen: config.metrics.listen_addr,
-      metricsPath: config.metrics.path,
-      metrics,
-      status,
-      traversal,
-      build: buildInfo,
-      log,
-      signal,
-    }),
-  );
+  let watch: NatWatch | undefined;
+  const traversal = (): TraversalStatus => ({ stats: stats.snapshot(), network: watch?.status() ?? null });
+  const { per_client_cn: perClientCn, per_lane: perLane, listen_addr: listen, path: metricsPath } = config.metrics;
+  const metrics = createMetrics({ status, traversal, build: buildInfo, perClientCn, perLane });
+  disposal.use(serveHttp({ listen, metricsPath, metrics, status, traversal, build: buildInfo, log, signal }));
   for (const role of config.roles) {
     const context: RoleContext = {
       log: createLog({ level: config.log.level, role }),
@@ -56,11 +46,14 @@ export async function runNode(config: Config, signal: AbortSignal): Promise<void
     roles.push(disposal.use(await start(config, identity, context)));
   }
   logStart(log, config, identity, roles);
+  watch = disposal.use(await watchNetwork(config, log, stats));
+  if (watch !== undefined) disposal.use(rereads((read) => reread(read, watch, log)));
 
   await aborted(signal);
   log.info("draining", { at_most_ms: DRAIN_MS });
   const deadline = AbortSignal.timeout(DRAIN_MS);
-  await Promise.all(roles.map((role) => role.drain(deadline)));
+  const unwatched = unlessAborted(Promise.resolve(watch?.[Symbol.asyncDispose]()), deadline);
+  await Promise.all([...roles.map((role) => role.drain(deadline)), unwatched]);
   log.info("stopped", { drained: !deadline.aborted });
 }
 
@@ -70,6 +63,26 @@ async function loadIdentity(config: Config, log: Log): Promise<NodeIdentity> {
   const credentials = await loadCredentials({ ca: ca_cert, cert, key }, { needs });
   for (const warning of credentials.warnings) log.warn("certificate_warning", { detail: warning });
   return credentials;
+}
+
+/** The tunnel needs no part of it: a socket that cannot be had is a warning. */
+async function watchNetwork(config: Config, log: Log, stats: TraversalStats): Promise<NatWatch | undefined> {
+  if (!config.nat.watch) return undefined;
+  try {
+    return await startNatWatch({ config, log, stats });
+  } catch (error) {
+    log.warn("nat_watch_fail", { err: error });
+    return undefined;
+  }
+}
+
+/** A running node takes one thing from a changed file; a file that is wrong changes nothing. */
+function reread(read: () => Config, watch: NatWatch | undefined, log: Log): void {
+  try {
+    watch?.setReflexOverride(read().nat.reflex_override);
+  } catch (error) {
+    log.warn("config_reread_fail", { err: error });
+  }
 }
 
 /** What one wants to know first when a log is all one has. */

@@ -12,7 +12,8 @@ export const run: Command = {
   help: `ut -config FILE
 
 Run the role (client, server) that FILE names, until SIGTERM or SIGINT. Then what was accepted is delivered (for at most
-2 s) and every lane gets a GOODBYE; a second signal ends at once. Logs are JSON lines on stdout.
+2 s) and every lane gets a GOODBYE; a second signal ends at once. Logs are JSON lines on stdout. With nat.watch SIGHUP
+reads nat.reflex_override from FILE again.
 
   -config, --config, -c FILE   YAML; ut config example prints one`,
   run: (argv, terminal) => runConfig(argv, terminal),
@@ -42,6 +43,12 @@ async function runConfig(argv: readonly string[], terminal: Terminal, role?: "cl
   const config = loadConfig(path);
   if (role !== undefined && !config.roles.includes(role))
     throw new UtError("config.wrong-role", `Cannot run ${path} as ${role}: its role is ${config.roles.join(", ")}`);
-  await runNode(config, terminal.signal);
+  await runNode(config, terminal.signal, (onReread) => onHangup(() => onReread(() => loadConfig(path))));
   return 0;
+}
+
+/** A node that has nothing to read again leaves SIGHUP alone, and ends with its terminal. */
+function onHangup(listener: () => void): Disposable {
+  process.on("SIGHUP", listener);
+  return { [Symbol.dispose]: () => void process.off("SIGHUP", listener) };
 }

@@ -1,0 +1,263 @@
+import type { Config } from "../config/schema.ts";
+import type { NatReport } from "../core/nat/nat-report.ts";
+import type { TraversalStats } from "../core/nat/traversal-stats.ts";
+import type { AdvertisedAddress, NetworkStatus } from "../core/nat/traversal-status.ts";
+import { type Endpoint, formatEndpoint } from "../core/net/endpoint.ts";
+import { ipFamily, ipScope } from "../core/net/ip.ts";
+import { PORT_MAP_PROTOCOLS } from "../core/portmap/clients.ts";
+import type { Verdict } from "../core/portmap/race.ts";
+import { looksLikeStun } from "../core/stun/message.ts";
+import type { Instant } from "../core/time.ts";
+import { now } from "../io/clock.ts";
+import { WATCH_MS } from "../io/default-gateway.ts";
+import type { Log } from "../io/log.ts";
+import { mappingOwner } from "../io/mapping-owner.ts";
+import { type NetworkView, networkView } from "../io/network-view.ts";
+import { pollChanges } from "../io/poll-changes.ts";
+import { SharedFan } from "../io/shared-fan.ts";
+import { openFan, type UdpFan } from "../io/udp-fan.ts";
+import { probeMapping } from "./mapping-probe.ts";
+import { checkNat } from "./nat-check.ts";
+import { isOtherNat, reportFields } from "./nat-report-log.ts";
+import { openPortMapping, type PortMapping } from "./port-mapping.ts";
+import { PortMappingRecord } from "./port-mapping-record.ts";
+import { resolveStunServers, stunServersOf } from "./stun-servers.ts";
+
+const CHECK_EVERY_MS = 3_600_000;
+/** A network that changes is left so long to settle: addresses come one after the other. */
+const SETTLE_MS = 1_000;
+/** The first check is about the mapped port, so it waits for the mapping, but not for gateways that never answer. */
+const MAPPING_PATIENCE_MS = 4_000;
+/** How long a NAT may remember whom a port has sent to; RFC 4787 §4.3 wants five minutes or more. */
+const NAT_MEMORY_MS = 600_000;
+const LEASE_SECONDS = 3_600;
+
+export interface NatWatchOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly stats: TraversalStats;
+}
+
+/**
+ * What a node knows of its network while it runs (`nat.watch`). It opens the one UDP socket of the direct plane and has
+ * the gateway map its port; finds out what NAT it is behind, at start, when the network changes and every hour; and
+ * makes of that, and of `nat.reflex_override`, the address that it would tell others. What goes wrong is logged, and
+ * changes nothing for the tunnel.
+ *
+ * Throws `io.bind` when `p2p.listen_addr` cannot be had.
+ */
+export async function startNatWatch(options: NatWatchOptions): Promise<NatWatch> {
+  const { host, port } = options.config.p2p.listen_addr;
+  await using opening = new AsyncDisposableStack();
+  const fan = opening.use(await openFan([{ address: host, port }]));
+  const watch = new NatWatch(options, fan, await networkView(familyOf(host)));
+  await watch.begin();
+  opening.move();
+  return watch;
+}
+
+/** Made by `startNatWatch`. Disposal gives the port mapping back, which takes a second at most. */
+export class NatWatch implements AsyncDisposable {
+  readonly #options: NatWatchOptions;
+  readonly #log: Log;
+  readonly #local: Endpoint;
+  readonly #fan: UdpFan;
+  readonly #shared: SharedFan;
+  readonly #record: PortMappingRecord;
+  readonly #stopping = new AbortController();
+  readonly #polling: Disposable;
+  #view: NetworkView;
+  #override: Endpoint | null;
+  #mapping: PortMapping | undefined;
+  #timer: Timer | undefined;
+  #checking: Promise<void> | undefined;
+  /** The network changed while it was being checked. */
+  #isStale = false;
+  /** Until then the NAT may let in whom the last check has sent to. */
+  #remembersUntil: Instant = 0;
+  #report: NatReport | undefined;
+  #checkedAt: Date | undefined;
+  #checks = 0;
+  #changes = 0;
+  #advertised: AdvertisedAddress | null = null;
+  #disposing: Promise<void> | undefined;
+
+  constructor(options: NatWatchOptions, fan: UdpFan, view: NetworkView) {
+    this.#options = options;
+    this.#log = options.log;
+    this.#fan = fan;
+    this.#shared = new SharedFan(fan);
+    // Invariant: it was opened with one socket.
+    this.#local = fan.local[0] as Endpoint;
+    this.#record = new PortMappingRecord(options.stats, options.log);
+    this.#view = view;
+    this.#override = options.config.nat.reflex_override;
+    const look = () => networkView(ipFamily(this.#local.address));
+    this.#polling = pollChanges(look, view, (changed) => this.#networkChanged(changed), WATCH_MS);
+  }
+
+  /** Returns once the port mapping is asked for; the first check follows it. */
+  async begin(): Promise<void> {
+    this.#publish();
+    if (!this.#canBeMapped()) {
+      this.#checkIn(0);
+      return;
+    }
+    const owner = await mappingOwner();
+    if (owner.problem !== undefined) this.#log.warn("port_mapping_secret", { detail: owner.problem });
+    this.#mapping = await openPortMapping({
+      gateway: this.#view.gateway,
+      owner,
+      protocols: PORT_MAP_PROTOCOLS,
+      transport: "udp",
+      internalPort: this.#local.port,
+      externalPort: this.#local.port,
+      leaseSeconds: LEASE_SECONDS,
+      verify: (external) => this.#verify(external),
+      onEvent: (event) => {
+        this.#record.handle(event);
+        this.#publish();
+      },
+    });
+    this.#checkIn(this.#view.gateway === undefined ? 0 : MAPPING_PATIENCE_MS);
+    void this.#record.settled.then(() => {
+      if (this.#checks === 0) this.#checkIn(0);
+    });
+  }
+
+  status(): NetworkStatus {
+    return {
+      listen: this.#local,
+      nat: this.#report ?? null,
+      checkedAt: this.#checkedAt?.toISOString() ?? null,
+      checks: this.#checks,
+      changes: this.#changes,
+      reflex: this.#advertised,
+      portMapping: this.#record.status(),
+    };
+  }
+
+  /** What the config file says of it now; null leaves it to what the node finds out. */
+  setReflexOverride(endpoint: Endpoint | null): void {
+    this.#override = endpoint;
+    this.#log.info("reflex_override", { address: endpoint === null ? undefined : formatEndpoint(endpoint) });
+    this.#publish();
+  }
+
+  /** Again when it is done, or under way: it is part of the drain, and of what ends a node that could not start. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposing ??= this.#dispose();
+    return this.#disposing;
+  }
+
+  async #dispose(): Promise<void> {
+    this.#stopping.abort();
+    clearTimeout(this.#timer);
+    this.#polling[Symbol.dispose]();
+    await Promise.all([this.#mapping?.[Symbol.asyncDispose](), this.#checking]);
+    this.#fan[Symbol.dispose]();
+  }
+
+  /** Gateways map ports of IPv4, to the address that they know this host by. */
+  #canBeMapped(): boolean {
+    const { address } = this.#local;
+    const isOwn = ipScope(address) === "unspecified" || address === this.#view.gateway?.localAddress;
+    return this.#options.config.p2p.port_mapping && ipFamily(address) === 4 && isOwn;
+  }
+
+  #networkChanged(view: NetworkView): void {
+    if (!Bun.deepEquals(view.gateway, this.#view.gateway)) this.#remembersUntil = 0;
+    this.#view = view;
+    this.#isStale = true;
+    const { gateway, addresses } = view;
+    this.#log.info("network_changed", { gateway: gateway?.address, interface: gateway?.interfaceName, addresses });
+    this.#checkIn(SETTLE_MS);
+  }
+
+  /** The next check; one that is under way sets the time for the next one itself. */
+  #checkIn(ms: number): void {
+    clearTimeout(this.#timer);
+    if (this.#checking !== undefined || this.#stopping.signal.aborted) return;
+    this.#timer = setTimeout(() => {
+      this.#checking = this.#check().finally(() => {
+        this.#checking = undefined;
+        this.#checkIn(this.#isStale ? SETTLE_MS : CHECK_EVERY_MS);
+      });
+    }, ms);
+  }
+
+  async #check(): Promise<void> {
+    this.#isStale = false;
+    const { signal } = this.#stopping;
+    try {
+      const servers = await this.#resolve();
+      using tested = this.#shared.share(({ payload }) => looksLikeStun(payload));
+      this.#remembersUntil = Number.POSITIVE_INFINITY;
+      const report = await checkNat({
+        servers,
+        tested,
+        local: this.#local,
+        interfaceAddresses: this.#view.addresses,
+        gatewayExternal: this.#record.outside,
+        signal,
+      });
+      this.#learn(report);
+    } catch (error) {
+      if (!signal.aborted) this.#log.warn("nat_check_fail", { err: error });
+    } finally {
+      this.#remembersUntil = now() + NAT_MEMORY_MS;
+    }
+  }
+
+  #learn(report: NatReport): void {
+    const before = this.#report;
+    this.#report = report;
+    this.#checks += 1;
+    this.#checkedAt = new Date();
+    if (before === undefined) this.#log.info("nat_type", reportFields(report));
+    else if (isOtherNat(before, report)) {
+      if (before.type !== report.type) this.#changes += 1;
+      this.#log.info("nat_changed", { before: before.type, ...reportFields(report) });
+    } else this.#log.debug("nat_type", reportFields(report));
+    this.#publish();
+  }
+
+  /** Works out anew what this node tells others as its address, and says so when it is another one. */
+  #publish(): void {
+    const advertised = this.#bestAddress();
+    if (Bun.deepEquals(advertised, this.#advertised)) return;
+    this.#advertised = advertised;
+    const address = advertised === null ? undefined : formatEndpoint(advertised.endpoint);
+    this.#log.info("reflex", { address, source: advertised?.source });
+  }
+
+  #bestAddress(): AdvertisedAddress | null {
+    if (this.#override !== null) return { endpoint: this.#override, source: "override" };
+    if (this.#record.advertised !== undefined) return { endpoint: this.#record.advertised, source: "port-mapping" };
+    // Behind a symmetric NAT it is the address towards one server, and nobody else's.
+    const isForAll = this.#report?.type === "open" || this.#report?.type === "cone";
+    const mapped = isForAll ? this.#report?.mapped : undefined;
+    return mapped ? { endpoint: mapped, source: "stun" } : null;
+  }
+
+  async #verify(external: Endpoint): Promise<Verdict> {
+    const verdict = now() < this.#remembersUntil ? "unknown" : await this.#probe(external);
+    this.#record.verified(external, verdict);
+    return verdict;
+  }
+
+  async #probe(external: Endpoint): Promise<Verdict> {
+    const servers = (await this.#resolve()).flatMap(({ endpoint }) => endpoint ?? []);
+    using mapped = this.#shared.share(({ payload }) => looksLikeStun(payload));
+    return await probeMapping({ servers, mapped, local: this.#local, external });
+  }
+
+  #resolve() {
+    return resolveStunServers(stunServersOf(this.#options.config), { family: ipFamily(this.#local.address) });
+  }
+}
+
+/** Names are bound as IPv4 unless they are addresses of the other family. */
+function familyOf(host: string): 4 | 6 {
+  return host.includes(":") ? 6 : 4;
+}
