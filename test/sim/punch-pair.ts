@@ -14,10 +14,12 @@ export interface PunchPlan {
   readonly order?: PortOrder;
   readonly nat3?: { readonly host: HostName; readonly address: string; readonly port: number };
   readonly nat4?: { readonly host: HostName; readonly address: string };
-  readonly token?: string;
+  readonly tokens?: { readonly nat3: string; readonly nat4: string };
+  /** How long after the nat4 side the nat3 side starts. */
+  readonly nat3DelayMs?: number;
 }
 
-/** Both ends of a punch in a world, started at the same time. */
+/** Both ends of a punch in a world, started at the same time unless told. */
 export interface PunchPair {
   readonly nat3: Running<Nat3>;
   readonly nat4: Running<Nat4>;
@@ -26,13 +28,14 @@ export interface PunchPair {
 }
 
 export const NAT3_PORT = 4_000;
+const SHARED = { nat3: "a shared secret", nat4: "a shared secret" };
 
 /** The nat3 side at home b, whose router keeps ports; the nat4 side at home a, behind the carrier if there is one. */
 export async function startPunch(world: World, plan: PunchPlan): Promise<PunchPair> {
   const random = new Random(plan.seed);
   const settings = { ...PUNCH_DEFAULTS, ...plan.settings };
   const { nat3: fixed = { host: "b1", address: ADDRESSES.natB, port: NAT3_PORT } } = plan;
-  const { nat4: many = { host: "a1", address: ADDRESSES.natA }, token = "a shared secret" } = plan;
+  const { nat4: many = { host: "a1", address: ADDRESSES.natA }, tokens = SHARED } = plan;
   const common = () => ({
     settings,
     budget: new PunchBudget(TARGET_LIMITS, new PunchBudget(OVERALL_LIMITS)),
@@ -42,13 +45,20 @@ export async function startPunch(world: World, plan: PunchPlan): Promise<PunchPa
     many.host,
     Array.from({ length: settings.socketCount }, () => ({})),
     (_, now) => {
-      const options: Nat4Options = { ...common(), now, target: fixed, codec: tokenCodec("nat4", token) };
+      const options: Nat4Options = { ...common(), now, target: fixed, codec: tokenCodec("nat4", tokens.nat4) };
       return new Nat4(options);
     },
   );
+  if (plan.nat3DelayMs !== undefined) await world.until(() => false, plan.nat3DelayMs);
   const nat3 = await world.start(fixed.host, [{ port: fixed.port }], (_, now) => {
     const ports = portSource(plan.order ?? "permuted", (length) => random.bytes(length));
-    const options: Nat3Options = { ...common(), now, target: many.address, codec: tokenCodec("nat3", token), ports };
+    const options: Nat3Options = {
+      ...common(),
+      now,
+      target: many.address,
+      codec: tokenCodec("nat3", tokens.nat3),
+      ports,
+    };
     return new Nat3(options);
   });
   return { nat3, nat4, over: () => [nat3, nat4].every(({ events }) => events.some(isLast)) };
