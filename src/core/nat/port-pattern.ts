@@ -27,16 +27,21 @@ export function judgePorts(
   samples: readonly PortSample[],
   further: readonly PortSample[] = samples,
 ): PortAllocation | null {
-  const kept = further.filter(({ insidePort, outsidePort }) => insidePort === outsidePort).length;
-  if (kept > 0 && 2 * kept > further.length) return { kind: "preserved" };
-  if (samples.length < 3) return null;
-  const ports = largestCluster(samples.map(({ outsidePort }) => outsidePort));
+  if (2 * further.filter(isKept).length > further.length) return { kind: "preserved" };
+  // Ports that are kept follow each other as the inside ones do, which says nothing.
+  const chosen = samples.filter((sample) => !isKept(sample));
+  if (chosen.length < 3) return null;
+  const ports = largestCluster(chosen.map(({ outsidePort }) => outsidePort));
   const steps = ports.slice(1).map((port, i) => stepBetween(ports[i] ?? 0, port));
   const up = steps.filter((step) => step > 0);
   const down = steps.filter((step) => step < 0);
   const along = up.length >= down.length ? up : down;
-  if (2 * ports.length <= samples.length || along.length < 2) return { kind: "random" };
+  if (2 * ports.length <= chosen.length || along.length < 2) return { kind: "random" };
   return { kind: "sequential", delta: along.reduce(greatestCommonDivisor) * (along === up ? 1 : -1) };
+}
+
+function isKept({ insidePort, outsidePort }: PortSample): boolean {
+  return insidePort === outsidePort;
 }
 
 /** Of all ports those that lie close to one of them, in their order; the most that there are. */
