@@ -95,11 +95,21 @@ export class Race {
     if (first !== undefined && !this.#verify) return first;
     if (first !== undefined) {
       this.#verifying = { ...first, until: now + VERIFY_MS };
+      this.#hold(now + VERIFY_MS);
       this.#tell({ type: "verify", external: first.grant.external });
       return undefined;
     }
     const isOver = this.#contenders.every(({ asking, startAt }) => !asking && startAt === NEVER);
     return isOver ? (arrived[0] ?? "nobody") : undefined;
+  }
+
+  /** A mapping that is being looked at must not be taken over meanwhile by another protocol of the same gateway. */
+  #hold(until: Instant): void {
+    let startAt = until;
+    for (const waiting of this.#contenders.filter((contender) => contender.startAt < NEVER)) {
+      waiting.enter(startAt);
+      startAt += HEAD_START_MS;
+    }
   }
 
   #startNext(now: Instant): void {

@@ -130,6 +130,13 @@ describe("verification", () => {
       `3.002: installed pcp ${EXTERNAL} 7200`,
     ]));
 
+  // Found with miniupnpd: NAT-PMP took PCP's mapping over, and PCP could not remove it any more.
+  test("as long as somebody looks nobody else asks the gateway", () => {
+    const bench = new MapperBench({ verify: true, protocols: ["pcp", "nat-pmp", "upnp"] }).start().pass(2_900);
+    bench.do((mapper, now) => mapper.handleVerified(now, external, "reached")).pass(5_000);
+    expect(bench.log).toEqual(["0: asking pcp", `0.002: verify ${EXTERNAL}`, `2.9: installed pcp ${EXTERNAL} 7200`]);
+  });
+
   test("not reached: asked away, and the next one's turn", () => {
     const bench = new MapperBench({ verify: true }).start().pass(100);
     bench.do((mapper, now) => mapper.handleVerified(now, external, "not-reached")).pass(100);
