@@ -1,41 +1,19 @@
 import { expect, test } from "bun:test";
-import { join } from "node:path";
 import type { Datagram } from "../../src/core/machine.ts";
 import { openFan } from "../../src/io/udp-fan.ts";
 import { utf8 } from "../bytes.ts";
 import { describeLab } from "./describe-lab.ts";
 import { HOME, type HomeRouter, homeRouter } from "./home-router.ts";
 import { openInside } from "./inside.ts";
-import type { Job } from "./job.ts";
 import { Lab } from "./lab.ts";
 import { Miniupnpd } from "./miniupnpd.ts";
-import type { Namespace } from "./namespace.ts";
-
-const MAPPED = /"(mapped|unmapped|failed|listed|removed)"/;
-
-/** A host at home that maps its UDP port 6000. */
-class Agent {
-  readonly #job: Job;
-
-  constructor(host: Namespace, externalPort: number, leaseSeconds: number) {
-    const script = join(import.meta.dir, "upnp-agent.ts");
-    this.#job = host.start("agent", [process.execPath, script, "6000", String(externalPort), String(leaseSeconds)]);
-  }
-
-  async says(matches = MAPPED): Promise<unknown> {
-    return JSON.parse(await this.#job.line(matches));
-  }
-
-  async does(command: string): Promise<unknown> {
-    return JSON.parse(await this.#job.request(command, MAPPED));
-  }
-}
+import { INTERNAL_PORT, UpnpAgent } from "./upnp-host.ts";
 
 const kernel = (externalPort: number, internalAddress: string = HOME.inside) => ({
   protocol: "udp" as const,
   externalPort,
   internalAddress,
-  internalPort: 6_000,
+  internalPort: INTERNAL_PORT,
 });
 const mapped = (port: number, address: string = HOME.wan) => ({
   type: "mapped",
@@ -45,7 +23,7 @@ const mapped = (port: number, address: string = HOME.wan) => ({
 
 /** Sends a datagram from outside to a mapped port: what arrives at UDP port 6000 inside, and from where. */
 async function knock(home: HomeRouter, port: number): Promise<Datagram> {
-  using inside = await openInside(home.inside, () => openFan([{ port: 6_000 }]));
+  using inside = await openInside(home.inside, () => openFan([{ port: INTERNAL_PORT }]));
   using outside = await openInside(home.outside, () => openFan([{}]));
   const arrived = Promise.withResolvers<Datagram>();
   inside.onDatagram = arrived.resolve;
@@ -63,11 +41,8 @@ describeLab("UPnP with miniupnpd", () => {
       await using lab = await Lab.open();
       const home = await homeRouter(lab);
       await using daemon = await Miniupnpd.start(lab, home.router, { igd1 });
-      const agent = new Agent(home.inside, 7_000, 120);
-      expect(await agent.says(/"gateway"/)).toEqual({
-        type: "gateway",
-        gateway: { address: HOME.gateway, interfaceName: "eth0", localAddress: HOME.inside },
-      });
+      const agent = await UpnpAgent.open(home.inside, { externalPort: 7_000 });
+      expect(agent.gateway).toEqual({ address: HOME.gateway, interfaceName: "eth0", localAddress: HOME.inside });
       expect(await agent.does("map")).toEqual(mapped(7_000));
       expect(await daemon.mappings()).toEqual([kernel(7_000)]);
       expect(await knock(home, 7_000)).toMatchObject({ from: { address: HOME.outside }, payload: utf8("knock") });
@@ -82,7 +57,7 @@ describeLab("UPnP with miniupnpd", () => {
             transport: "udp",
             externalPort: 7_000,
             internalAddress: HOME.inside,
-            internalPort: 6_000,
+            internalPort: INTERNAL_PORT,
             enabled: true,
             description: "ut lab",
             leaseSeconds,
@@ -102,8 +77,8 @@ describeLab("UPnP with miniupnpd", () => {
     await using lab = await Lab.open();
     const home = await homeRouter(lab);
     await using daemon = await Miniupnpd.start(lab, home.router, { igd1: true });
-    expect(await new Agent(home.second, 7_000, 120).does("map")).toEqual(mapped(7_000));
-    const agent = new Agent(home.inside, 7_000, 120);
+    expect(await (await UpnpAgent.open(home.second, { externalPort: 7_000 })).does("map")).toEqual(mapped(7_000));
+    const agent = await UpnpAgent.open(home.inside, { externalPort: 7_000 });
     const { external } = (await agent.does("map")) as { external: { port: number } };
     expect(external.port).toBeGreaterThanOrEqual(49_152);
     expect(await daemon.mappings()).toEqual([kernel(7_000, HOME.second), kernel(external.port)]);
@@ -115,7 +90,7 @@ describeLab("UPnP with miniupnpd", () => {
     await using lab = await Lab.open();
     const home = await homeRouter(lab);
     await using daemon = await Miniupnpd.start(lab, home.router);
-    const agent = new Agent(home.inside, 7_000, 120);
+    const agent = await UpnpAgent.open(home.inside, { externalPort: 7_000 });
     expect(await agent.does("map")).toEqual(mapped(7_000));
     await daemon.reboot();
     expect(await daemon.mappings()).toEqual([]);
@@ -143,7 +118,7 @@ describeLab("UPnP with miniupnpd", () => {
     await using lab = await Lab.open();
     const home = await homeRouter(lab);
     await using daemon = await Miniupnpd.start(lab, home.router);
-    const agent = new Agent(home.inside, 7_000, 120);
+    const agent = await UpnpAgent.open(home.inside, { externalPort: 7_000 });
     expect(await agent.does("map")).toEqual(mapped(7_000));
     expect(await agent.does("remove 7001")).toEqual({ type: "removed" });
     expect(await daemon.mappings()).toEqual([kernel(7_000)]);
@@ -157,18 +132,18 @@ describeLab("the default gateway", () => {
     await using lab = await Lab.open();
     const { inside } = await homeRouter(lab);
     const via = (last: number) => ({
-      type: "gateway",
-      gateway: { address: `10.1.0.${last}`, interfaceName: "eth0", localAddress: HOME.inside },
+      address: `10.1.0.${last}`,
+      interfaceName: "eth0",
+      localAddress: HOME.inside,
     });
-    const none = { type: "gateway", gateway: null };
     await inside.ip(["route del default", "route add default via 10.1.0.3 metric 300"]);
     await inside.ip(["route add default via 10.1.0.2 metric 200"]);
-    const agent = new Agent(inside, 7_000, 120);
-    expect(await agent.says(/"gateway"/)).toEqual(via(2));
+    const agent = await UpnpAgent.open(inside, { externalPort: 7_000 });
+    expect(agent.gateway).toEqual(via(2));
     await inside.ip(["route del default via 10.1.0.2 metric 200"]);
-    expect(await agent.says(/"gateway"/)).toEqual(via(3));
+    expect(await agent.changedGateway()).toEqual(via(3));
     await inside.ip(["route del default"]);
-    expect(await agent.says(/"gateway"/)).toEqual(none);
-    expect(await new Agent(inside, 7_000, 120).says(/"gateway"/)).toEqual(none);
+    expect(await agent.changedGateway()).toBeNull();
+    expect((await UpnpAgent.open(inside, { externalPort: 7_000 })).gateway).toBeNull();
   }, 20_000);
 });

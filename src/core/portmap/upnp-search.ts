@@ -76,7 +76,8 @@ export class GatewaySearch {
 
   handleTimeout(now: Instant): void {
     if (now < this.#due) return;
-    if (this.#rounds < ROUNDS) this.#sendRound(now);
+    // Who has answered once answers no better when asked again.
+    if (this.#rounds < ROUNDS && this.#known.size === 0) this.#sendRound(now);
     else this.#due = NEVER;
   }
 
