@@ -20,10 +20,15 @@ export interface Coturn extends AsyncDisposable {
 }
 
 /** Starts coturn on two addresses of a host; it answers on all of its endpoints when this returns. */
-export async function startCoturn(lab: Lab, host: Namespace, addresses: readonly [string, string]): Promise<Coturn> {
+export async function startCoturn(
+  lab: Lab,
+  host: Namespace,
+  addresses: readonly [string, string],
+  auth: readonly string[] = ["--no-auth"],
+): Promise<Coturn> {
   const folder = await lab.subfolder(`coturn-${host.name}`);
   const job = host.start("coturn", [
-    ...["turnserver", "-n", "--no-auth", "--stun-only", "--no-cli", "--no-tls", "--no-dtls", "--no-tcp"],
+    ...["turnserver", "-n", "--stun-only", "--no-cli", "--no-tls", "--no-dtls", "--no-tcp", ...auth],
     ...addresses.map((address) => `--listening-ip=${address}`),
     `--listening-port=${PORTS.primary}`,
     `--alt-listening-port=${PORTS.alternate}`,
@@ -35,6 +40,11 @@ export async function startCoturn(lab: Lab, host: Namespace, addresses: readonly
   const endpoints = addresses.flatMap((address) => Object.values(PORTS).map((port) => ({ address, port })));
   await answers(job, host, endpoints);
   return { endpoints, [Symbol.asyncDispose]: () => job[Symbol.asyncDispose]() };
+}
+
+/** Flags in place of `--no-auth`: whoever asks must know the password (RFC 8489 §9.2). */
+export function withPassword(username: string, password: string, realm: string): readonly string[] {
+  return ["--secure-stun", "--lt-cred-mech", `--user=${username}:${password}`, `--realm=${realm}`];
 }
 
 async function answers(job: Job, host: Namespace, endpoints: readonly Endpoint[]): Promise<void> {

@@ -7,6 +7,8 @@ const TOOLS: Record<string, string> = {
   nft: "nftables",
   conntrack: "conntrack",
   turnserver: "coturn",
+  turnutils_stunclient: "coturn",
+  turnutils_natdiscovery: "coturn",
   gcc: "gcc",
   setpriv: "util-linux",
   sysctl: "procps",
