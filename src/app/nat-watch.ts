@@ -224,6 +224,7 @@ export class NatWatch implements AsyncDisposable {
 
   /** Works out anew what this node tells others as its address, and says so when it is another one. */
   #publish(): void {
+    if (this.#stopping.signal.aborted) return;
     const advertised = this.#bestAddress();
     if (Bun.deepEquals(advertised, this.#advertised)) return;
     this.#advertised = advertised;
