@@ -2,8 +2,10 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseGatewayUrl } from "../../src/core/portmap/gateway-url.ts";
+import type { GatewayRequest, GatewayResult } from "../../src/core/portmap/protocol.ts";
 import { decodeAnswer } from "../../src/core/portmap/soap.ts";
 import { decodeSearchAnswer } from "../../src/core/portmap/ssdp.ts";
+import { LAST_ANSWER_MS, MAP_LIMIT_MS, UNMAP_LIMIT_MS, UpnpClient } from "../../src/core/portmap/upnp.ts";
 import { parseDescription } from "../../src/core/portmap/upnp-description.ts";
 import { escapeXml, parseXml, XML_LIMITS, type XmlElement } from "../../src/core/portmap/xml.ts";
 import { utf8 } from "../bytes.ts";
@@ -107,3 +109,71 @@ fuzz("URLs: none leaves the gateway", (random) => {
   expect(new URL(text, `http://${GATEWAY}:5000/desc.xml`).hostname).toBe(GATEWAY);
   expect(parsed.url.path).toMatch(/^\/[!-~]*$/);
 });
+
+/** A gateway that answers anything with anything, late, twice or never. */
+fuzz("UPnP client: one end for each thing that is asked of it, in time, whatever the gateway does", (random) => {
+  const client = new UpnpClient({
+    random: (length) => random.bytes(length),
+    gateway: GATEWAY,
+    localAddress: "192.168.1.2",
+    transport: "udp",
+    internalPort: 6_000,
+    externalPort: 7_000,
+    leaseSeconds: 120,
+    nonce: new Uint8Array(12),
+    description: "ut",
+  });
+  let now = 0;
+  for (let turn = random.between(1, 6); turn > 0; turn--) {
+    const asks = random.pick(["map", "unmap"] as const);
+    const limitMs = asks === "map" ? MAP_LIMIT_MS : LAST_ANSWER_MS + UNMAP_LIMIT_MS;
+    const started = now;
+    client[asks](now);
+    const ends: string[] = [];
+    const requests: GatewayRequest[] = [];
+    while (ends.length === 0) {
+      while (client.pollTransmit() !== undefined);
+      for (let event = client.pollEvent(); event !== undefined; event = client.pollEvent()) {
+        if (event.type === "request") requests.push(event.request);
+        else ends.push(event.type);
+      }
+      const request = random.oneIn(20) ? undefined : requests.at(-1);
+      const from = { address: random.oneIn(5) ? "192.168.1.3" : GATEWAY, port: 1900 };
+      if (random.oneIn(3)) client.handleDatagram(now, { socket: 2, from, payload: utf8(somewhat(random, ANSWER)) });
+      else if (request !== undefined) client.handleHttp(now, request.id, anyResult(random, request));
+      now = Math.min(now + random.below(400), Math.max(now, client.nextTimeout()));
+      client.handleTimeout(now);
+    }
+    expect(ends).toHaveLength(1);
+    expect(ends[0]).toMatch(asks === "map" ? /^(mapped|failed)$/ : /^(unmapped|failed)$/);
+    expect(now - started).toBeLessThanOrEqual(limitMs);
+    expect(requests.length).toBeLessThanOrEqual(MAX_REQUESTS);
+    expect(requests.filter(({ path }) => !path.startsWith("/"))).toEqual([]);
+  }
+});
+
+/** A description of each of four places, the states of eight services, an address and six tries: twice at most. */
+const MAX_REQUESTS = 2 * (4 + 8 + 1 + 6) + 5;
+
+function anyResult(random: Random, { headers }: GatewayRequest): GatewayResult {
+  if (random.oneIn(8))
+    return { ok: false, kind: random.pick(["timeout", "unreachable", "too-large", "not-http"]), message: "" };
+  const action = /#(\w+)"/.exec(headers.SOAPAction ?? "")?.[1];
+  const code = random.pick([401, 402, 501, 606, 714, 718, 724, 725, 728]);
+  const good =
+    action === undefined ? random.pick(DESCRIPTIONS) : (SUCCESSES[action] ?? SUCCESS.replaceAll("XR", `${action}R`));
+  const body = random.oneIn(4) ? FAULT.replace("718", String(code)) : good;
+  return { ok: true, status: random.oneIn(9) ? 500 : 200, body: somewhat(random, body) };
+}
+
+const SUCCESSES: Readonly<Record<string, string>> = {
+  GetExternalIPAddress: SUCCESS.replaceAll("XR", "GetExternalIPAddressR")
+    .replaceAll("NewA", "NewExternalIPAddress")
+    .replace(">1<", ">203.0.113.7<"),
+  AddAnyPortMapping: SUCCESS.replaceAll("XR", "AddAnyPortMappingR").replaceAll("NewA", "NewReservedPort"),
+};
+
+/** Mostly as it is: a talk that never gets anywhere tells little. */
+function somewhat(random: Random, text: string): string {
+  return random.oneIn(4) ? mutate(random, text) : text;
+}

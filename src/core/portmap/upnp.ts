@@ -20,7 +20,7 @@ export const MAP_LIMIT_MS = 10_000;
 /** Of one `unmap`: a program may be waiting to end. */
 export const UNMAP_LIMIT_MS = 3_000;
 /** So long a request for the mapping that was under way may still tell which port it got. */
-const LAST_ANSWER_MS = 1_000;
+export const LAST_ANSWER_MS = 1_000;
 
 type Outcome = Extract<PortMapClientEvent, { type: "mapped" | "unmapped" | "failed" }>;
 
