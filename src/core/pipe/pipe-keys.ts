@@ -10,7 +10,7 @@ import { type Opened, Opener, REKEY_PACKETS, Sealer } from "./sealing.ts";
 /** New keys are due after so long (DESIGN). */
 export const REKEY_MS = 2 * 60 * 60 * 1_000;
 /** What was sealed under the old key may still be on its way for so long. */
-const OLD_KEY_MS = 60_000;
+export const OLD_KEY_MS = 60_000;
 /** An unanswered request for new keys is repeated. */
 const REPEAT_MS = 2_000;
 
@@ -24,45 +24,65 @@ export interface PipeKeysOptions {
   readonly freeSession: () => number;
 }
 
+/** Keys of both directions. */
+interface Generation {
+  readonly sealer: Sealer;
+  readonly opener: Opener;
+  /** Salt of the next generation. */
+  readonly chain: Uint8Array;
+  readonly madeAt: Instant;
+}
+
+/** Our half of an exchange under way. */
+interface Asking {
+  readonly pair: X25519KeyPair;
+  readonly session: number;
+  repeatAt: Instant;
+}
+
 /**
- * The keys of a pipe through its life. The initiator asks for new ones in time; both then seal with the new and open
- * with either for a minute, so that nothing on its way is lost. New keys come from a fresh X25519 exchange and from the
- * old ones' chain: who stole a key later reads nothing earlier, and nobody can mix two pipes.
+ * The keys of a pipe through its life. The initiator asks for new ones in time, with a fresh X25519 exchange that is
+ * sealed under the old ones. It seals with the new keys as soon as it has them; the other side does once a packet under
+ * them has come, since only then it knows that its answer got through. Old ones open for a minute longer, so nothing
+ * on its way is lost.
  */
 export class PipeKeys {
   readonly #options: PipeKeysOptions;
-  #sealer: Sealer;
-  #opener: Opener;
+  #current: Generation;
   #old: Opener | undefined;
-  #chain: Uint8Array;
   #oldUntil: Instant = NEVER;
-  #madeAt: Instant;
-  /** Our half of an exchange under way. */
-  #asking: { readonly pair: X25519KeyPair; readonly session: number; repeatAt: Instant } | undefined;
-  /** The last answer that was given: a request that comes again gets it again. */
-  #given: { readonly session: number; readonly reply: PipeControl } | undefined;
+  #asking: Asking | undefined;
+  /** Made for a request: it waits for its first packet. `reply` is given again when the request comes again. */
+  #next: { readonly generation: Generation; readonly asked: number; readonly reply: PipeControl } | undefined;
 
   constructor(options: PipeKeysOptions) {
+    const { now, agreement } = options;
     this.#options = options;
-    this.#sealer = new Sealer(options.agreement.send);
-    this.#opener = new Opener(options.agreement.receive);
-    this.#chain = options.agreement.chain;
-    this.#madeAt = options.now;
+    this.#current = {
+      sealer: new Sealer(agreement.send),
+      opener: new Opener(agreement.receive),
+      chain: agreement.chain,
+      madeAt: now,
+    };
   }
 
   /** The numbers by which packets for this pipe are found. */
-  get sessions(): readonly number[] {
-    const asked = this.#asking === undefined ? [] : [this.#asking.session];
-    return [this.#opener.session, ...(this.#old === undefined ? [] : [this.#old.session]), ...asked];
+  get sessions(): number[] {
+    const openers = [this.#current.opener, this.#old, this.#next?.generation.opener];
+    return openers.flatMap((opener) => (opener === undefined ? [] : [opener.session]));
   }
 
   seal(type: number, flow: number, payload: Uint8Array): Uint8Array {
-    return this.#sealer.seal(type, flow, payload);
+    return this.#current.sealer.seal(type, flow, payload);
   }
 
-  open(packet: Uint8Array): Opened {
-    const isOld = this.#old !== undefined && readSession(packet) === this.#old.session;
-    return (isOld && this.#old !== undefined ? this.#old : this.#opener).open(packet);
+  open(now: Instant, packet: Uint8Array): Opened {
+    const session = readSession(packet);
+    if (session === this.#old?.session) return this.#old.open(packet);
+    if (session !== this.#next?.generation.opener.session) return this.#current.opener.open(packet);
+    const opened = this.#next.generation.opener.open(packet);
+    if (opened.ok) this.#adopt(now, this.#next.generation);
+    return opened;
   }
 
   /** What to say about keys now, if anything. */
@@ -82,48 +102,58 @@ export class PipeKeys {
     return Math.min(this.#oldUntil, this.#options.initiator ? this.#dueAt : NEVER);
   }
 
-  /** The other side asks for new keys: what to answer, sealed with the key that is still in use. */
-  answer(now: Instant, { session, key }: PipeControl & { type: "rekey" }): PipeControl | undefined {
+  /** The other side asks for new keys: what to answer. */
+  answer(now: Instant, session: number, key: Uint8Array): PipeControl | undefined {
     if (this.#options.initiator) return undefined;
-    if (this.#given?.session === session) return this.#given.reply;
+    if (this.#next?.asked === session) return this.#next.reply;
     const pair = x25519KeyPair(this.#options.random(X25519_KEY_BYTES));
     const own = this.#options.freeSession();
-    if (!this.#adopt(now, pair, key, { send: session, receive: own })) return undefined;
+    const generation = this.#derive(now, pair, key, { send: session, receive: own });
+    if (generation === undefined) return undefined;
     const reply: PipeControl = { type: "rekeyed", session: own, key: pair.publicKey };
-    this.#given = { session, reply };
+    this.#next = { generation, asked: session, reply };
     return reply;
   }
 
-  /** The answer to our request. */
-  complete(now: Instant, { session, key }: PipeControl & { type: "rekeyed" }): void {
+  /** The answer to our request. False: it was none. */
+  complete(now: Instant, session: number, key: Uint8Array): boolean {
     const asking = this.#asking;
-    if (asking === undefined) return;
-    if (this.#adopt(now, asking.pair, key, { send: session, receive: asking.session })) this.#asking = undefined;
+    if (asking === undefined) return false;
+    const generation = this.#derive(now, asking.pair, key, { send: session, receive: asking.session });
+    if (generation === undefined) return false;
+    this.#asking = undefined;
+    this.#adopt(now, generation);
+    return true;
   }
 
   get #dueAt(): Instant {
     if (this.#asking !== undefined) return this.#asking.repeatAt;
-    return this.#sealer.packets >= REKEY_PACKETS ? Number.NEGATIVE_INFINITY : this.#madeAt + REKEY_MS;
+    const { sealer, madeAt } = this.#current;
+    return sealer.packets >= REKEY_PACKETS ? Number.NEGATIVE_INFINITY : madeAt + REKEY_MS;
   }
 
-  #adopt(
+  #derive(
     now: Instant,
     pair: X25519KeyPair,
     peerKey: Uint8Array,
     sessions: { readonly send: number; readonly receive: number },
-  ): boolean {
+  ): Generation | undefined {
     const secret = x25519(pair, peerKey);
-    if (secret === undefined) return false;
-    const keys = directionKeys(secret, this.#chain);
-    const [send, receive] = this.#options.initiator
-      ? [keys.initiator, keys.responder]
-      : [keys.responder, keys.initiator];
-    this.#chain = sha256(this.#chain);
-    this.#sealer = new Sealer({ key: send, session: sessions.send });
-    this.#old = this.#opener;
+    if (secret === undefined) return undefined;
+    const { initiator, responder } = directionKeys(secret, this.#current.chain);
+    const [send, receive] = this.#options.initiator ? [initiator, responder] : [responder, initiator];
+    return {
+      sealer: new Sealer({ key: send, session: sessions.send }),
+      opener: new Opener({ key: receive, session: sessions.receive }),
+      chain: sha256(this.#current.chain),
+      madeAt: now,
+    };
+  }
+
+  #adopt(now: Instant, generation: Generation): void {
+    this.#old = this.#current.opener;
     this.#oldUntil = now + OLD_KEY_MS;
-    this.#opener = new Opener({ key: receive, session: sessions.receive });
-    this.#madeAt = now;
-    return true;
+    this.#current = generation;
+    this.#next = undefined;
   }
 }
