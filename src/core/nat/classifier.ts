@@ -27,8 +27,8 @@ const MAX_OTHER_ADDRESSES = 4;
  * be dead or lie. Once it is settled whom to believe, those show which ports other sockets get, and two sockets try to
  * meet at their outside addresses (hairpin).
  *
- * No stranger can use it as a reflector: it sends some 30 datagrams at most to addresses that a server names, and these
- * must be unicast. Left out on purpose: TCP, mapping lifetimes (`lifetime.ts`, which takes minutes).
+ * No stranger can use it as a reflector: at most four servers are believed when they name an address, which must be
+ * unicast, and no more than ten small datagrams go to each of its two ports. Left out on purpose: TCP, mapping lifetimes (`lifetime.ts`, which takes minutes).
  */
 export class NatClassifier implements Machine<NatEvent> {
   readonly #options: ClassifierOptions;

@@ -9,8 +9,10 @@ import type { Asked, Question, Questions } from "./questions.ts";
 
 /** When a server is asked that has not answered yet: RFC 8489's doubling, begun at 250 ms to fit into 5 s. */
 const FIRST_SENDS_MS = [0, 250, 750, 1_500, 2_500, 3_500];
-/** Whoever has answered once is alive and its round trip known, so silence shows soon. */
+/** Whoever has answered once is alive and its round trip known, so silence shows soon where it is to be expected. */
 const SENDS_MS = [0, 100, 250, 450];
+/** Where an answer is to be expected, silence is rather a loss: so many of the further times in any case. */
+const SENDS_MORE = 2;
 /** With a fifth of the datagrams lost each way, ten requests all go unanswered once in 27,000 times. */
 const SENDS_IF_LOSSY_MS = [700, 950, 1_200, 1_450, 1_700, 1_950];
 const MIN_WAIT_MS = 200;
@@ -134,10 +136,12 @@ export class ServerTrial {
   /** Asks something more of it, or of an address of its, now that its round trip is known. */
   ask(now: Instant, question: Pick<Question, "socket" | "to" | "from" | "change" | "toOurselves">): Asked {
     const waitMs = Math.max(MIN_WAIT_MS, 2 * this.rttMs);
+    const isPlain = question.change === undefined && !question.toOurselves;
+    const further = isPlain ? SENDS_MORE : 0;
     return this.#questions.ask(now, {
       ...question,
-      sendsMs: SENDS_MS,
-      sendsIfLossyMs: SENDS_IF_LOSSY_MS,
+      sendsMs: [...SENDS_MS, ...SENDS_IF_LOSSY_MS.slice(0, further)],
+      sendsIfLossyMs: SENDS_IF_LOSSY_MS.slice(further),
       waitMs,
     });
   }
