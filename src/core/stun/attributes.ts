@@ -1,5 +1,5 @@
 import type { Endpoint } from "../net/endpoint.ts";
-import { canonicalIp, formatIp, parseIp } from "../net/ip.ts";
+import { decodeAddress, encodeAddress, xorAddress } from "./address.ts";
 import { type Tlv, writeTlv } from "./tlv.ts";
 
 /**
@@ -111,6 +111,13 @@ export function attributeType(name: keyof StunAttributes): number {
 export function encodeAttributes(attributes: StunAttributes, mask: Uint8Array): Uint8Array[] {
   return (Object.keys(attributes) as Name[]).flatMap((name) => encodeAttribute(name, attributes[name], mask));
 }
+
+/** How many bytes they take in a message. */
+export function attributesBytes(attributes: StunAttributes): number {
+  return encodeAttributes(attributes, NO_MASK).reduce((sum, { length }) => sum + length, 0);
+}
+
+const NO_MASK = new Uint8Array(16);
 
 function encodeAttribute<N extends Name>(name: N, value: StunAttributes[N], mask: Uint8Array): Uint8Array[] {
   if (value === undefined) return [];
@@ -250,25 +257,6 @@ function decodeUint(length: 2 | 4, bytes: Uint8Array): number | undefined {
   if (bytes.length !== length) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   return length === 2 ? view.getUint16(0) : view.getUint32(0);
-}
-
-/** RFC 8489 §14.1: zero, family, port, address. */
-function encodeAddress({ address, port }: Endpoint): Uint8Array {
-  const ip = parseIp(address);
-  if (ip === undefined) throw new RangeError(`Cannot write STUN address ${address}: no IP address`);
-  return concat([Uint8Array.of(0, ip.length === 4 ? 1 : 2, port >> 8, port & 0xff), ip]);
-}
-
-function decodeAddress(bytes: Uint8Array): Endpoint | undefined {
-  const [, family, high = 0, low = 0] = bytes;
-  if (!(family === 1 && bytes.length === 8) && !(family === 2 && bytes.length === 20)) return undefined;
-  const address = canonicalIp(formatIp(bytes.subarray(4)));
-  return address === undefined ? undefined : { address, port: (high << 8) | low };
-}
-
-/** RFC 8489 §14.2: port and address, each against the mask from its start. Twice is once too often: it undoes itself. */
-function xorAddress(bytes: Uint8Array, mask: Uint8Array): Uint8Array {
-  return bytes.map((byte, at) => byte ^ (at < 2 ? 0 : (mask[at < 4 ? at - 2 : at - 4] ?? 0)));
 }
 
 function decodeErrorCode(bytes: Uint8Array): Values["errorCode"] | undefined {

@@ -3,8 +3,10 @@ import { type Endpoint, sameEndpoint } from "../net/endpoint.ts";
 import { ipFamily, ipScope } from "../net/ip.ts";
 import { SourceLimiter } from "../net/source-limiter.ts";
 import { type Instant, NEVER } from "../time.ts";
-import { attributeType, type StunAttributes } from "./attributes.ts";
+import { attributesBytes, attributeType, type StunAttributes } from "./attributes.ts";
+import { FINGERPRINT_BYTES } from "./fingerprint.ts";
 import { BINDING, decodeStun, encodeStun, type StunMessage } from "./message.ts";
+import { HEADER_BYTES } from "./tlv.ts";
 
 /** An answer is never larger than so many times its request, so that a forged one gains nothing. */
 export const MAX_AMPLIFICATION = 3;
@@ -174,14 +176,12 @@ export class StunServer implements Machine<StunServerEvent> {
       { mappedAddress: request.from },
       { software: "ut" },
     ];
-    let attributes: StunAttributes = {};
-    for (const offer of offers) {
-      const more = { ...attributes, ...offer };
-      const { length } = encodeStun({ ...request.message, attributes: more }, { fingerprint: request.fingerprint });
-      if (length > MAX_AMPLIFICATION * request.bytes) break;
-      attributes = more;
-    }
-    return attributes;
+    let room = MAX_AMPLIFICATION * request.bytes - HEADER_BYTES - (request.fingerprint ? FINGERPRINT_BYTES : 0);
+    const fitting = offers.filter((offer) => {
+      room -= attributesBytes(offer);
+      return room >= 0;
+    });
+    return Object.assign({}, ...fitting) as StunAttributes;
   }
 
   /** Where else this server can be asked, and answers from. */
