@@ -13,8 +13,8 @@ const RTF_GATEWAY = 0x2;
 const RTF_REJECT = 0x200;
 
 /**
- * The default routes in Linux's /proc/net/route, the one that the kernel takes first in front. Routes without a next hop
- * (tunnels) are left out: nobody is there to map a port.
+ * The default routes in Linux's /proc/net/route, the one that the kernel takes first in front. Routes without a next
+ * hop (tunnels) are left out: nobody is there to map a port.
  */
 export function parseProcNetRoute(text: string, byteOrder: "LE" | "BE" = endianness()): DefaultRoute[] {
   const routes = text.split("\n").flatMap((line) => {

@@ -1,7 +1,7 @@
 import type { Lab } from "./lab.ts";
 import type { Namespace } from "./namespace.ts";
 
-/** Addresses of a `HomeRouter`. Not documentation ranges: miniupnpd maps nothing behind an address that is not public. */
+/** Addresses of a `HomeRouter`. No documentation range outside: miniupnpd maps nothing unless its address is public. */
 export const HOME = {
   outside: "11.51.100.20",
   wan: "11.51.100.2",

@@ -1,6 +1,6 @@
 /**
- * SSDP, the search part of the UPnP Device Architecture 1.1 (UDA §1.3): one datagram asks, every device that has what is
- * searched for answers from its own address. Announcements (NOTIFY) are left out: a gateway is asked when it is wanted.
+ * SSDP, the search part of the UPnP Device Architecture 1.1 (UDA §1.3): one datagram asks, every device that has what
+ * is searched for answers from its own address. Announcements (NOTIFY) are left out: a gateway is asked when wanted.
  */
 export const SSDP_GROUP = "239.255.255.250";
 export const SSDP_PORT = 1900;

@@ -21,8 +21,8 @@ export const MAX_SERVICES = 8;
 const WAN_SERVICE = /^urn:schemas-upnp-org:service:(WANIPConnection|WANPPPConnection):(\d{1,3})$/;
 
 /**
- * Reads the description of a UPnP device (UDA §2.3) for the services that map ports, wherever in its tree of devices they
- * stand. A control URL that leads away from the gateway drops its service.
+ * Reads the description of a UPnP device (UDA §2.3) for the services that map ports, wherever in its tree of devices
+ * they stand. A control URL that leads away from the gateway drops its service.
  *
  * @param location where the description came from: what relative URLs are relative to, unless URLBase says otherwise
  */
@@ -36,7 +36,10 @@ export function parseDescription(text: string, gateway: string, location: Gatewa
   return { ok: false, kind: named.length > 0 ? "leaves-gateway" : "no-wan-service" };
 }
 
-/** URLBase (UDA 1.0; 1.1 has given it up). One that leads elsewhere is wrong: old routers tell an address they no longer have. */
+/**
+ * URLBase (UDA 1.0; 1.1 has given it up). One that leads elsewhere is ignored: old routers tell an address that they no
+ * longer have.
+ */
 function baseOf(root: XmlElement, gateway: string, location: GatewayUrl): GatewayUrl {
   const told = parseGatewayUrl(textOf(root, "URLBase"), gateway);
   return told.ok ? told.url : location;

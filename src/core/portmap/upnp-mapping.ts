@@ -1,7 +1,7 @@
 import type { RandomBytes } from "../machine.ts";
 import type { PortMapFailed, Transport } from "./protocol.ts";
 import type { WanService } from "./upnp-description.ts";
-import { call, failed, failure, type Talk } from "./upnp-talk.ts";
+import { type CallResult, call, failed, failure, type Talk } from "./upnp-talk.ts";
 
 /** One mapping as a gateway is asked for it. */
 export interface MappingWish {
@@ -24,46 +24,33 @@ const MAX_ATTEMPTS = 6;
 /** Dynamic ports: nobody maps one of them by hand. */
 const FIRST_RANDOM_PORT = 49_152;
 
+export interface AddOptions {
+  /** The gateway does not have it yet: one that can choose a free port may do so. */
+  readonly isNew: boolean;
+  readonly random: RandomBytes;
+  /** Gets the external port of each request before it leaves, and ends it all with false. */
+  mayAsk(externalPort: number): boolean;
+}
+
 /**
  * Adds a mapping, or renews the lease of one that is there. What a gateway wants otherwise it gets: another external
  * port, the same one as inside, no lease, the older action.
- *
- * @param isNew so that a gateway that can choose a free port itself may do so
- * @param mayAsk gets the external port of each request before it leaves, and ends it all with false
  */
 export function* addMapping(
   service: WanService,
   wish: MappingWish,
-  isNew: boolean,
-  random: RandomBytes,
-  mayAsk: (externalPort: number) => boolean,
+  { isNew, random, mayAsk }: AddOptions,
 ): Talk<Added | PortMapFailed> {
-  let action: AddAction = isNew && service.version >= 2 ? "AddAnyPortMapping" : "AddPortMapping";
-  let now: MappingWish = { ...wish, leaseSeconds: Math.min(wish.leaseSeconds, MAX_LEASE_SECONDS) };
+  let ask: Ask | undefined = {
+    action: isNew && service.version >= 2 ? "AddAnyPortMapping" : "AddPortMapping",
+    wish: { ...wish, leaseSeconds: Math.min(wish.leaseSeconds, MAX_LEASE_SECONDS) },
+  };
   let problem = failed("conflict", "has no external port that is free");
-  for (let attempt = 0; attempt < MAX_ATTEMPTS && mayAsk(now.externalPort); attempt++) {
-    const answer = yield* call(service, action, argumentsOf(now));
-    if (answer.ok) return added(now, action, answer.values);
-    problem = failure(action, answer);
-    const remedy = answer.kind === "fault" ? remedyFor(answer.code, action, now) : "none";
-    switch (remedy) {
-      case "none":
-        return problem;
-      case "older-action":
-        action = "AddPortMapping";
-        break;
-      case "no-lease":
-        now = { ...now, leaseSeconds: 0 };
-        break;
-      case "same-port":
-        now = { ...now, externalPort: now.internalPort };
-        break;
-      case "another-port":
-        now = { ...now, externalPort: randomPort(random) };
-        break;
-      default:
-        return remedy satisfies never;
-    }
+  for (let asked = 0; asked < MAX_ATTEMPTS && ask !== undefined && mayAsk(ask.wish.externalPort); asked++) {
+    const answer: CallResult = yield* call(service, ask.action, argumentsOf(ask.wish));
+    if (answer.ok) return added(ask, answer.values);
+    problem = failure(ask.action, answer);
+    ask = answer.kind === "fault" ? adjusted(ask, answer.code, random) : undefined;
   }
   return problem;
 }
@@ -85,43 +72,44 @@ export function* isOurs(service: WanService, wish: MappingWish): Talk<boolean> {
   return client === wish.internalAddress && port === wish.internalPort;
 }
 
-type AddAction = "AddAnyPortMapping" | "AddPortMapping";
-type Remedy = "none" | "older-action" | "no-lease" | "same-port" | "another-port";
+interface Ask {
+  readonly action: "AddAnyPortMapping" | "AddPortMapping";
+  readonly wish: MappingWish;
+}
 
 const NO_SUCH_ENTRY = 714;
 
-/** What to do about a refusal; codes as in `UPNP_ERRORS`. */
-function remedyFor(code: number, action: AddAction, { leaseSeconds, externalPort, internalPort }: MappingWish): Remedy {
+/** What to ask instead after a refusal, if there is something; codes as in `UPNP_ERRORS`. */
+function adjusted({ action, wish }: Ask, code: number, random: RandomBytes): Ask | undefined {
   switch (code) {
     case 401:
     case 602:
-      return action === "AddAnyPortMapping" ? "older-action" : "none";
+      return action === "AddAnyPortMapping" ? { action: "AddPortMapping", wish } : undefined;
     // Many gateways that know no leases say InvalidArgs.
     case 402:
     case 725:
-      return leaseSeconds === 0 ? "none" : "no-lease";
+      return wish.leaseSeconds === 0 ? undefined : { action, wish: { ...wish, leaseSeconds: 0 } };
     case 724:
-      return externalPort === internalPort ? "none" : "same-port";
-    // Some say ActionFailed of a port that is taken (libtorrent's and miniupnpc's experience).
+      return wish.externalPort === wish.internalPort
+        ? undefined
+        : { action, wish: { ...wish, externalPort: wish.internalPort } };
+    // Some say ActionFailed of a port that is taken (libtorrent's experience).
     case 501:
     case 718:
     case 729:
-      return "another-port";
+      return { action, wish: { ...wish, externalPort: randomPort(random) } };
     default:
-      return "none";
+      return undefined;
   }
 }
 
-function added(asked: MappingWish, action: AddAction, values: ReadonlyMap<string, string>): Added | PortMapFailed {
+function added({ action, wish }: Ask, values: ReadonlyMap<string, string>): Added | PortMapFailed {
   const told = values.get("NewReservedPort");
-  const externalPort = action === "AddAnyPortMapping" ? Number(told) : asked.externalPort;
+  const externalPort = action === "AddAnyPortMapping" ? Number(told) : wish.externalPort;
   if (!Number.isInteger(externalPort) || externalPort < 1 || externalPort > 65_535)
     return failed("bad-answer", `${action} gave the external port ${JSON.stringify(told?.slice(0, 16))}`);
-  return {
-    type: "added",
-    externalPort,
-    leaseSeconds: asked.leaseSeconds === 0 ? Number.POSITIVE_INFINITY : asked.leaseSeconds,
-  };
+  const leaseSeconds = wish.leaseSeconds === 0 ? Number.POSITIVE_INFINITY : wish.leaseSeconds;
+  return { type: "added", externalPort, leaseSeconds };
 }
 
 function randomPort(random: RandomBytes): number {

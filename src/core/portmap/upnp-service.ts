@@ -9,8 +9,8 @@ export type FoundService = { readonly type: "found"; readonly service: WanServic
 export type ExternalAddress = { readonly type: "address"; readonly address: string } | PortMapFailed;
 
 /**
- * Finds the gateway's service that maps ports: the first of the places where it describes itself that has one. A gateway
- * with several WAN connections tells which one is up.
+ * Finds the gateway's service that maps ports, at the first of the places where it describes itself that names one. A
+ * gateway with several WAN connections tells which one is up.
  */
 export function* findService(gateway: string): Talk<FoundService> {
   let problem: PortMapFailed | undefined;

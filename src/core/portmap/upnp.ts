@@ -134,8 +134,11 @@ export class UpnpClient implements PortMapClient {
     const external = yield* externalAddress(service);
     if (external.type === "failed") return external;
     const wish = this.#wish(this.#granted ?? this.#options.externalPort);
-    const isNew = this.#granted === undefined;
-    const answer = yield* addMapping(service, wish, isNew, this.#options.random, (port) => this.#mayAsk(port));
+    const answer = yield* addMapping(service, wish, {
+      isNew: this.#granted === undefined,
+      random: this.#options.random,
+      mayAsk: (port) => this.#mayAsk(port),
+    });
     this.#takeAnswer(answer);
     const then = this.#adding;
     this.#adding = "no";

@@ -25,8 +25,8 @@ interface Open {
 }
 
 /**
- * Reads what UPnP gateways send, which is hostile or merely bad XML: bounded in length, depth and number of elements, in
- * time linear to its length. No DTD, so no entity but the five and the numeric ones: a document with one is refused.
+ * Reads what UPnP gateways send, which is hostile or merely bad XML: bounded in length, depth and number of elements,
+ * in time linear to its length. No DTD, so no entity but the five and the numeric ones: a document with one is refused.
  * What gateways get wrong is forgiven where it can be read in one way only: a bare `&`, an end tag too many, anything
  * before or after the root.
  *
