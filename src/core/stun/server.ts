@@ -89,7 +89,7 @@ export class StunServer implements Machine<StunServerEvent> {
     if (message.class !== "request" || message.method !== BINDING) this.#counters.ignored++;
     else if (!this.#limiter.allow(now, from.address)) this.#limit(from);
     else {
-      const request: Request = { socket, from, message, fingerprint, bytes: payload.length };
+      const request: Asked = { socket, from, message, fingerprint, bytes: payload.length };
       const refused = [...decoded.unknownRequired, ...this.#refused(request)];
       if (refused.length > 0) this.#refuse(request, refused);
       else this.#answer(request);
@@ -125,17 +125,17 @@ export class StunServer implements Machine<StunServerEvent> {
   }
 
   /** Types of attributes that are understood, and refused. */
-  #refused(request: Request): number[] {
+  #refused(request: Asked): number[] {
     const names = NOT_SERVED.filter((name) => request.message.attributes[name] !== undefined);
     return [...names, ...(this.#senderOf(request) === undefined ? ["changeRequest" as const] : [])].map(attributeType);
   }
 
-  #refuse({ socket, from, message, fingerprint }: Request, refused: readonly number[]): void {
+  #refuse({ socket, from, message, fingerprint }: Asked, refused: readonly number[]): void {
     this.#counters.unknownAttributes++;
     this.#send(socket, from, { ...message, class: "error", attributes: unknownAttributes(refused) }, fingerprint);
   }
 
-  #answer(request: Request): void {
+  #answer(request: Asked): void {
     // Invariant: a request that nobody could answer was refused.
     const sender = this.#senderOf(request) as number;
     this.#counters.answered++;
@@ -148,12 +148,12 @@ export class StunServer implements Machine<StunServerEvent> {
   }
 
   /** The socket that a request wants its answer from; undefined when there is none. */
-  #senderOf({ socket, message }: Request): number | undefined {
+  #senderOf({ socket, message }: Asked): number | undefined {
     const { changeIp, changePort } = message.attributes.changeRequest ?? { changeIp: false, changePort: false };
     return changeIp || changePort ? this.#other(socket, changeIp, changePort) : socket;
   }
 
-  /** The socket that differs from another one in just this. */
+  /** The socket that differs from another one in just this. Families never mix: no client has both under one NAT. */
   #other(socket: number, inAddress: boolean, inPort: boolean): number | undefined {
     const asked = this.#sockets[socket];
     const index = this.#sockets.findIndex(
@@ -167,7 +167,7 @@ export class StunServer implements Machine<StunServerEvent> {
   }
 
   /** What an answer says, in the order of need, as far as the request's size allows. */
-  #whatFits(sender: number, request: Request): StunAttributes {
+  #whatFits(sender: number, request: Asked): StunAttributes {
     const origin = this.#sockets[sender];
     const offers: StunAttributes[] = [
       { xorMappedAddress: request.from },
@@ -186,16 +186,17 @@ export class StunServer implements Machine<StunServerEvent> {
 
   /** Where else this server can be asked, and answers from. */
   #others(socket: number): StunAttributes {
-    const port = this.#sockets[this.#other(socket, false, true) ?? -1];
-    const address = this.#sockets[this.#other(socket, true, false) ?? -1];
-    const both = this.#sockets[this.#other(socket, true, true) ?? -1];
+    const at = (index: number | undefined) => (index === undefined ? undefined : this.#sockets[index]);
+    const otherPort = at(this.#other(socket, false, true));
+    const otherAddress = at(this.#other(socket, true, false));
+    const both = at(this.#other(socket, true, true));
     // A client asks at all four, so anything less than four is not told as RFC 5780's.
-    if (port !== undefined && address !== undefined && both !== undefined) return { otherAddress: both };
-    return port === undefined ? {} : { otherPort: port.port };
+    if (otherPort !== undefined && otherAddress !== undefined && both !== undefined) return { otherAddress: both };
+    return otherPort === undefined ? {} : { otherPort: otherPort.port };
   }
 }
 
-interface Request {
+interface Asked {
   readonly socket: number;
   readonly from: Endpoint;
   readonly message: StunMessage;
@@ -206,7 +207,7 @@ interface Request {
 /** Understood, as parts of STUN, but this server does not do what they ask for: ICE, and what could be misused. */
 const NOT_SERVED = ["padding", "responsePort", "priority", "useCandidate"] as const;
 
-/** Smaller than the request's share of it, which has four bytes for each of them: no bound is needed. */
+/** Always fits: a type that takes two bytes here took at least four in the request, which had one at least. */
 function unknownAttributes(types: readonly number[]): StunAttributes {
   return { errorCode: { code: 420, reason: "Unknown Attribute" }, unknownAttributes: types };
 }
