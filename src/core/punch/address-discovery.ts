@@ -16,7 +16,7 @@ export interface DiscoveredAddress {
 /** Once, when all servers have answered or have been given up; undefined when none of them answered. */
 export type DiscoveryEvent = { readonly type: "discovered"; readonly discovered: DiscoveredAddress | undefined };
 
-/** A person waits: five requests, given up after 4 s. */
+/** A person waits: four requests, given up after 4 s. */
 const TIMING: StunTiming = { rtoMs: 200, sends: 4, lastWait: 13 };
 /** No more is waited for slower servers once two have answered, which is what is needed. */
 const ENOUGH = 2;
