@@ -73,20 +73,39 @@ describeLab("UPnP with miniupnpd", () => {
     20_000,
   );
 
-  test("a port that another host has is left to it", async () => {
+  test.each([
+    ["the gateway chooses another", false],
+    ["we do", true],
+  ])(
+    "a port that another host has is left to it: %s",
+    async (_, igd1) => {
+      await using lab = await Lab.open();
+      const home = await homeRouter(lab);
+      await using daemon = await Miniupnpd.start(lab, home.router, { igd1 });
+      const second = await UpnpAgent.open(home.second, { externalPort: 7_000 });
+      expect(await second.does("map")).toEqual(mapped(7_000));
+      const agent = await UpnpAgent.open(home.inside, { externalPort: 7_000 });
+      const outcome = (await agent.does("map")) as ReturnType<typeof mapped>;
+      const { port } = outcome.external;
+      expect(outcome).toEqual(mapped(port));
+      expect(igd1 ? port >= 49_152 : port === 7_001).toBe(true);
+      expect(await daemon.mappings()).toEqual([kernel(7_000, HOME.second), kernel(port)]);
+      expect(await agent.does("unmap")).toEqual({ type: "unmapped" });
+      expect(await daemon.mappings()).toEqual([kernel(7_000, HOME.second)]);
+    },
+    20_000,
+  );
+
+  test("a program that starts anew and knows of nothing gets its mapping back", async () => {
     await using lab = await Lab.open();
     const home = await homeRouter(lab);
-    await using daemon = await Miniupnpd.start(lab, home.router, { igd1: true });
-    expect(await (await UpnpAgent.open(home.second, { externalPort: 7_000 })).does("map")).toEqual(mapped(7_000));
-    const agent = await UpnpAgent.open(home.inside, { externalPort: 7_000 });
-    const { external } = (await agent.does("map")) as { external: { port: number } };
-    expect(external.port).toBeGreaterThanOrEqual(49_152);
-    expect(await daemon.mappings()).toEqual([kernel(7_000, HOME.second), kernel(external.port)]);
-    expect(await agent.does("unmap")).toEqual({ type: "unmapped" });
-    expect(await daemon.mappings()).toEqual([kernel(7_000, HOME.second)]);
+    await using daemon = await Miniupnpd.start(lab, home.router);
+    expect(await (await UpnpAgent.open(home.inside, { externalPort: 7_000 })).does("map")).toEqual(mapped(7_000));
+    expect(await (await UpnpAgent.open(home.inside, { externalPort: 7_000 })).does("map")).toEqual(mapped(7_000));
+    expect(await daemon.mappings()).toEqual([kernel(7_000)]);
   }, 20_000);
 
-  test("a gateway that restarted or got another address gives the mapping anew, and one that is gone is told", async () => {
+  test("a gateway that restarted or got another address gives it anew, and one that is gone is told", async () => {
     await using lab = await Lab.open();
     const home = await homeRouter(lab);
     await using daemon = await Miniupnpd.start(lab, home.router);
