@@ -1,10 +1,10 @@
 import type { Address } from "../config/address.ts";
-import { UtError } from "../core/error.ts";
+import { errorMessage, UtError } from "../core/error.ts";
 import type { Machine, RandomBytes } from "../core/machine.ts";
 import type { Endpoint } from "../core/net/endpoint.ts";
 import { AddressDiscovery, type DiscoveredAddress } from "../core/punch/address-discovery.ts";
 import { PunchBudget } from "../core/punch/budget.ts";
-import { missProbability } from "../core/punch/estimate.ts";
+import { hitProbability } from "../core/punch/estimate.ts";
 import { Nat3 } from "../core/punch/nat3.ts";
 import { Nat4 } from "../core/punch/nat4.ts";
 import { type PortOrder, portSource } from "../core/punch/ports.ts";
@@ -74,9 +74,20 @@ const random: RandomBytes = (length) => crypto.getRandomValues(new Uint8Array(le
  * All sockets are closed when it returns. Throws `io.bind` and, where no STUN server answers, `reflex-timeout`.
  */
 export async function runNat4(options: Nat4Options, watcher: Nat4Watcher): Promise<Nat4Report> {
-  using fan = await openFan(bindsOf(options));
+  using fan = await openSockets(options);
   const publicAddress = options.stunServers.length > 0 ? await discover(options, fan, watcher) : undefined;
   return await punch(options, fan, watcher, publicAddress);
+}
+
+async function openSockets(options: Nat4Options): Promise<UdpFan> {
+  const binds = bindsOf(options);
+  try {
+    return await openFan(binds);
+  } catch (cause) {
+    if (!errorMessage(cause).includes("EMFILE")) throw cause;
+    const advice = `raise the limit of open files above ${binds.length + 100} (ulimit -n), or take fewer with --count`;
+    throw new UtError("io.bind", `Cannot open ${binds.length} sockets: ${advice}`, { cause });
+  }
 }
 
 function bindsOf({ role, local: { address, port }, settings }: Nat4Options): Bind[] {
@@ -115,48 +126,55 @@ async function punch(
   watcher: Nat4Watcher,
   publicAddress: DiscoveredAddress | undefined,
 ): Promise<Nat4Report> {
-  const { role, token, settings, signal } = options;
+  const { role, token, settings, local } = options;
   const startedAt = now();
   const machine = machineOf(options, publicAddress?.portFixed);
-  const ended = Promise.withResolvers<void>();
-  const seen: { hit?: PunchHit; failure?: PunchFailure } = {};
-  const localOf = (hit: PunchHit): Endpoint => fan.local[hit.socket] ?? options.local;
-  const counts = () => ({
-    seconds: (now() - startedAt) / 1_000,
-    packets: machine.packets,
-    ports: machine.ports,
-  });
-  if (!signal.aborted) {
-    using _ = drive(machine, fan, (event) => {
-      if (event.type === "hit") watcher.hit(event.hit, localOf(event.hit));
-      else if (event.type === "failed") seen.failure = event.failure;
-      else if (event.type === "confirmed") {
-        seen.hit = event.hit;
-        fan.keep(event.hit.socket);
-      }
-      if (event.type === "done" || event.type === "failed") ended.resolve();
-    });
-    watcher.started(fan.local);
-    const timer = setInterval(() => {
-      const { ports } = machine;
-      const probability = role === "nat3" ? 1 - missProbability(settings.socketCount, ports) : undefined;
+  const counts = () => ({ seconds: (now() - startedAt) / 1_000, packets: machine.packets, ports: machine.ports });
+  const localOf = (hit: PunchHit): Endpoint => fan.local[hit.socket] ?? local;
+  const { hit, failure } = await driveToEnd(machine, fan, options.signal, {
+    started: () => watcher.started(fan.local),
+    hit: (found) => watcher.hit(found, localOf(found)),
+    progress() {
+      const probability = role === "nat3" ? hitProbability(settings.socketCount, machine.ports) : undefined;
       watcher.progress({ ...counts(), probability });
-    }, PROGRESS_MS);
-    await unlessAborted(ended.promise, signal);
-    clearInterval(timer);
-  }
+    },
+  });
   // What has been confirmed stays so when the interrupt comes while the other side is being told.
-  const outcome = seen.hit ? "confirmed" : seen.failure ? "failed" : "interrupted";
-  const confirmed = seen.hit && { hit: seen.hit, local: localOf(seen.hit) };
-  return {
-    role,
-    outcome,
-    authenticated: token !== undefined,
-    publicAddress,
-    confirmed,
-    failure: seen.failure,
-    ...counts(),
-  };
+  const outcome = hit ? "confirmed" : failure ? "failed" : "interrupted";
+  const confirmed = hit && { hit, local: localOf(hit) };
+  return { role, outcome, authenticated: token !== undefined, publicAddress, confirmed, failure, ...counts() };
+}
+
+interface Outcome {
+  readonly hit: PunchHit | undefined;
+  readonly failure: PunchFailure | undefined;
+}
+
+/** Neither a hit nor a failure: it was interrupted. */
+async function driveToEnd(
+  machine: Punching,
+  fan: UdpFan,
+  signal: AbortSignal,
+  watcher: { started(): void; hit(hit: PunchHit): void; progress(): void },
+): Promise<Outcome> {
+  let hit: PunchHit | undefined;
+  let failure: PunchFailure | undefined;
+  if (signal.aborted) return { hit, failure };
+  const ended = Promise.withResolvers<void>();
+  using _ = drive(machine, fan, (event) => {
+    if (event.type === "hit") watcher.hit(event.hit);
+    else if (event.type === "failed") failure = event.failure;
+    else if (event.type === "confirmed") {
+      hit = event.hit;
+      fan.keep(hit.socket);
+    }
+    if (event.type === "done" || event.type === "failed") ended.resolve();
+  });
+  watcher.started();
+  const timer = setInterval(watcher.progress, PROGRESS_MS);
+  await unlessAborted(ended.promise, signal);
+  clearInterval(timer);
+  return { hit, failure };
 }
 
 type Punching = Machine<PunchEvent> & { readonly packets: number; readonly ports: number };

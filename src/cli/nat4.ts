@@ -40,7 +40,7 @@ about the same time; nat3 and nat4 are short for the two. [content] is shown at 
   --no-ttl                nat4-send: the full time to live
   -l, --local ADDR        ADDRESS, ADDRESS:PORT or :PORT to send from; nat4-send takes the ports from PORT on
   --discover-public-addr  ask STUN servers for the own public address first
-  --stun-server HOST:PORT instead of the usual ones; once for each. Two show whether the port is fixed
+  --stun-server HOST:PORT ask this one, not the usual ones; once for each. Two show whether the port is fixed
   --pause-after-discovery wait for Enter before the first packet; the port is kept open meanwhile
   --token SECRET          the same at both ends: only who knows it can hit. Without it hits are unauthenticated.
   --token-file FILE       the same from a file, or from ${TOKEN_VARIABLE}: other users see command lines

@@ -196,7 +196,9 @@ describe("flags", () => {
     writeFileSync(file, "from a file\n");
     expect((await run(`nat3 -t 198.51.100.2 --token-file ${file}`)).asked?.token).toBe("from a file");
     rmSync(folder, { recursive: true });
-    await expect(run(`nat3 -t 198.51.100.2 --token-file ${file}`)).rejects.toThrow(`Cannot read the token from ${file}`);
+    await expect(run(`nat3 -t 198.51.100.2 --token-file ${file}`)).rejects.toThrow(
+      `Cannot read the token from ${file}`,
+    );
   });
 
   test.each([
