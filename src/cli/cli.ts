@@ -13,6 +13,7 @@ const COMMANDS = {
   bench: async () => (await import("./bench.ts")).bench,
   pki: async () => (await import("./pki.ts")).pki,
   config: async () => (await import("./config.ts")).config,
+  nat: async () => (await import("./nat.ts")).nat,
   nat4: async () => (await import("./nat4.ts")).nat4,
   version: async () => (await import("./version.ts")).version,
 } satisfies Record<string, () => Promise<Command>>;

@@ -19,11 +19,13 @@ export type ContenderOutcome =
 
 /** Shorter leases than two renewals take (RFC 6887 §11.2.1: 4 s apart) cannot be held. */
 const MIN_LEASE_SECONDS = 8;
-/** How long one request of one protocol may take, its repetitions and discovery included. */
-export const ATTEMPT_MS = 10_000;
+/**
+ * How long one attempt may take: two requests of PCP, five of NAT-PMP, on a network where the answer takes milliseconds;
+ * UPnP with its search and half a dozen requests at a gateway that takes its time.
+ */
+const ATTEMPT_MS: Readonly<Record<PortMapProtocol, number>> = { pcp: 6_000, "nat-pmp": 6_000, upnp: 10_000 };
 /** How long a mapping that is not wanted is asked away before it is left to its lease. */
 const UNDO_MS = 5_000;
-const NO_TIME = "no answer in time";
 
 /** One protocol in the mapper's race: its client, what it is doing, and until when. */
 export class Contender {
@@ -84,11 +86,12 @@ export class Contender {
     this.#failure = undefined;
   }
 
-  map(now: Instant, deadline: Instant): void {
+  /** The attempt ends at `endsAt` at the latest. */
+  map(now: Instant, endsAt: Instant = NEVER): void {
     this.#startAt = NEVER;
     this.#doing = "asking";
     this.#askedAt = now;
-    this.#deadline = deadline;
+    this.#deadline = Math.min(now + ATTEMPT_MS[this.protocol], endsAt);
     this.#ignoredBefore = this.#ignored();
     this.#client.map(now);
   }
@@ -137,7 +140,9 @@ export class Contender {
     const wasAsking = this.asking;
     this.#rest();
     this.#client.abandon();
-    return wasAsking ? this.#fail({ type: "failed", kind: "no-answer", message: NO_TIME }, now) : undefined;
+    if (!wasAsking) return undefined;
+    const seconds = Math.round((now - this.#askedAt) / 1_000);
+    return this.#fail({ type: "failed", kind: "no-answer", message: `no answer within ${seconds} s` }, now);
   }
 
   nextTimeout(): Instant {

@@ -1,6 +1,6 @@
 import { sameEndpoint } from "../net/endpoint.ts";
 import { type Instant, NEVER } from "../time.ts";
-import { ATTEMPT_MS, type Contender, type ContenderOutcome, type Grant } from "./contender.ts";
+import type { Contender, ContenderOutcome, Grant } from "./contender.ts";
 import type { PortMapperEvent, RevokeReason } from "./mapper-event.ts";
 import { isPublic, type RaceWinner } from "./race.ts";
 
@@ -58,7 +58,7 @@ export class Holding {
     if (now >= this.#endsAt) this.#isOver = true;
     if (!this.#isOver && now >= this.#renewAt) {
       this.#renewAt = NEVER;
-      this.contender.map(now, Math.min(now + ATTEMPT_MS, this.#endsAt));
+      this.contender.map(now, this.#endsAt);
     }
     return this.#isOver;
   }

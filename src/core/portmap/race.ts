@@ -1,7 +1,7 @@
 import { type Endpoint, sameEndpoint } from "../net/endpoint.ts";
 import { ipScope } from "../net/ip.ts";
 import { type Instant, NEVER } from "../time.ts";
-import { ATTEMPT_MS, type Contender, type ContenderOutcome, type Grant } from "./contender.ts";
+import type { Contender, ContenderOutcome, Grant } from "./contender.ts";
 import type { PortMapperEvent } from "./mapper-event.ts";
 
 /**
@@ -77,7 +77,7 @@ export class Race {
     for (const contender of this.#contenders) {
       if (now < contender.startAt) continue;
       this.#tell({ type: "asking", protocol: contender.protocol });
-      contender.map(now, now + ATTEMPT_MS);
+      contender.map(now);
     }
     return this.#verified ?? this.#decide(now);
   }

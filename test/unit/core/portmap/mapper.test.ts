@@ -38,16 +38,16 @@ describe("the race", () => {
       "0.25: asking nat-pmp",
       "0.5: asking upnp",
       "3.5: refused upnp: no-answer",
-      "10: refused pcp: no-answer",
-      "10.25: refused nat-pmp: no-answer",
-      "10.25: unavailable pcp: no-answer, nat-pmp: no-answer, upnp: no-answer; 30",
-      "40.25: asking pcp",
-      "40.5: asking nat-pmp",
-      "40.75: asking upnp",
-      "43.75: refused upnp: no-answer",
-      "50.25: refused pcp: no-answer",
-      "50.5: refused nat-pmp: no-answer",
-      "50.5: unavailable pcp: no-answer, nat-pmp: no-answer, upnp: no-answer; 60",
+      "6: refused pcp: no-answer",
+      "6.25: refused nat-pmp: no-answer",
+      "6.25: unavailable pcp: no-answer, nat-pmp: no-answer, upnp: no-answer; 30",
+      "36.25: asking pcp",
+      "36.5: asking nat-pmp",
+      "36.75: asking upnp",
+      "39.75: refused upnp: no-answer",
+      "42.25: refused pcp: no-answer",
+      "42.5: refused nat-pmp: no-answer",
+      "42.5: unavailable pcp: no-answer, nat-pmp: no-answer, upnp: no-answer; 60",
     ]);
     bench.pass(24 * HOUR);
     const waits = bench.events.flatMap((event) => (event.type === "unavailable" ? [event.retryMs / 1_000] : []));
@@ -177,12 +177,12 @@ describe("holding", () => {
     bench.gateway.speaks = { pcp: false, natPmp: false };
     bench.pass(2 * HOUR);
     expect(bench.told().slice(0, 6)).toEqual([
-      "3610: renewal-failed 1 pcp: no-answer",
-      "5415: renewal-failed 2 pcp: no-answer",
-      "6317.5: renewal-failed 3 pcp: no-answer",
-      `6317.5: revoked ${EXTERNAL} renewal-failed`,
-      "6317.5: unavailable pcp: no-answer; 30",
-      "6347.5: asking pcp",
+      "3606: renewal-failed 1 pcp: no-answer",
+      "5409: renewal-failed 2 pcp: no-answer",
+      "6310.5: renewal-failed 3 pcp: no-answer",
+      `6310.5: revoked ${EXTERNAL} renewal-failed`,
+      "6310.5: unavailable pcp: no-answer; 30",
+      "6340.5: asking pcp",
     ]);
   });
 

@@ -1,0 +1,32 @@
+import { UtError } from "../core/error.ts";
+import type { Command } from "./command.ts";
+import { natMap } from "./nat-map.ts";
+
+/** In the order of `ut nat --help`. */
+const SUBCOMMANDS: readonly Command[] = [natMap];
+
+const HELP = `Usage: ut nat ${SUBCOMMANDS.map(({ name }) => name).join("|")} …
+
+What stands between this machine and the internet. Needs no config.
+
+${SUBCOMMANDS.map(({ help }) => help).join("\n\n")}`;
+
+/** `ut nat …` */
+export const nat: Command = {
+  name: "nat",
+  summary: "what stands between this machine and the internet, and its port mappings",
+  help: HELP,
+  async run(argv, terminal) {
+    const [name, ...rest] = argv;
+    if (argv.includes("--help") || argv.includes("-h")) {
+      terminal.out(HELP);
+      return 0;
+    }
+    const subcommand = SUBCOMMANDS.find((one) => one.name === name);
+    if (subcommand !== undefined) return await subcommand.run(rest, terminal);
+    throw new UtError(
+      "usage.unknown-command",
+      `Cannot run "ut nat${name === undefined ? "" : ` ${name}`}": expected one of ${SUBCOMMANDS.map((one) => one.name).join(", ")} (see "ut nat --help")`,
+    );
+  },
+};
