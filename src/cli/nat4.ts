@@ -22,7 +22,7 @@ const range = ({ min, max }: Range, fallback: number | string) => `${min} to ${m
 const HELP = `ut nat4 nat3-send -t IP [flags] [content]
 ut nat4 nat4-send -t IP:PORT [flags] [content]
 
-Tries by hand whether two hosts behind NATs can reach each other over UDP where an ordinary hole punch fails: one of them
+Tries by hand whether two hosts behind NATs can reach each other over UDP where an ordinary hole punch fails: one
 behind a NAT that keeps a socket's port (nat3-send), the other behind one that gives each destination another port
 (nat4-send). nat4-send opens many ports towards nat3-send, which tries ports until it finds one of them. Start both at
 about the same time; nat3 and nat4 are short for the two. [content] is shown at the other end.
@@ -34,9 +34,9 @@ about the same time; nat3 and nat4 are short for the two. [content] is shown at 
   --interval MS           a batch is sent again, mappings are kept open, ${range(PUNCH_RANGES.intervalMs, PUNCH_DEFAULTS.intervalMs)}
   --batch-interval MS     new ports, ${range(PUNCH_RANGES.batchIntervalMs, PUNCH_DEFAULTS.batchIntervalMs)}
   --ports ORDER           nat3-send: permuted (each port once, the default) or random
-  --ttl N                 nat4-send: time to live of what opens the ports, ${range(PUNCH_RANGES.ttl, "auto")}: it must pass the
-                          own NATs and not reach the other one. auto: half of the sockets stay at 2, which is right behind
-                          one home router, the others climb from 3, for a carrier's NAT
+  --ttl N                 nat4-send: time to live of what opens the ports, ${range(PUNCH_RANGES.ttl, "auto")}: it must pass
+                          the own NATs and not reach the other one. auto: 2, which does so behind one home router; half
+                          of the sockets climb soon, for a carrier's NAT, the others in the second half of the window
   --no-ttl                nat4-send: the full time to live
   -l, --local ADDR        ADDRESS, ADDRESS:PORT or :PORT to send from; nat4-send takes the ports from PORT on
   --discover-public-addr  ask STUN servers for the own public address first
