@@ -77,7 +77,7 @@ export function configured(endpoint: Endpoint): StunServer {
 /** Runs a classifier on a host of the map until it reports. */
 export async function classify(
   world: World,
-  host: "a1" | "peer",
+  host: "a1" | "a2" | "peer",
   options: Pick<ClassifierOptions, "servers" | "gatewayExternal" | "deadlineMs">,
   seed = 1,
 ): Promise<NatReport> {

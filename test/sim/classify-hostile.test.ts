@@ -100,9 +100,19 @@ test("an address that a server names gets a handful of packets at most, and none
     world.addPublicHost("victim", [VICTIM.address]);
     await classify(world, "a1", { servers: await liars(world, lie) });
     const received = hops.filter((line) => /nat a: .*translated/.test(line) && / > (203\.0\.113\.99|239\.)/.test(line));
-    // Two servers name the same victim, and only one of them is tested: six packets to each of two ports.
-    expect(received.length).toBe(lie === "victim-as-other" ? 12 : 0);
+    // Two servers name the same victim, and only one of them is tested: seven packets to each of two ports.
+    expect(received.length).toBe(lie === "victim-as-other" ? 14 : 0);
   }
+});
+
+test.each(NAT_NAMES)("two at once behind one NAT share the server's patience: %s", async (nat) => {
+  await using world = openSimWorld({ a: nat }, { seed: 1 });
+  const { list } = await startServers(world, "rfc5780");
+  const reports = await Promise.all(
+    (["a1", "a2"] as const).map((host, i) => classify(world, host, { servers: list }, i)),
+  );
+  const expected = expectedVerdict(nat, undefined, "rfc5780");
+  expect(reports.map(verdictOf)).toEqual([expected, expected]);
 });
 
 describe("silence", () => {

@@ -11,8 +11,10 @@ import type { Asked, Question, Questions } from "./questions.ts";
 const FIRST_SENDS_MS = [0, 250, 750, 1_500, 2_500, 3_500];
 /** Whoever has answered once is alive and its round trip known, so silence shows soon where it is to be expected. */
 const SENDS_MS = [0, 100, 250, 450];
-/** Where an answer is to be expected, silence is rather a loss: so many of the further times in any case. */
-const SENDS_MORE = 2;
+/** Where an answer is to be expected, silence is rather a loss: so many of the further times in any case. They reach past
+ * the second after which a server that limits requests, as ours does, answers again.
+ */
+const SENDS_MORE = 3;
 /** With a fifth of the datagrams lost each way, ten requests all go unanswered once in 27,000 times. */
 const SENDS_IF_LOSSY_MS = [700, 950, 1_200, 1_450, 1_700, 1_950];
 const MIN_WAIT_MS = 200;
@@ -136,8 +138,8 @@ export class ServerTrial {
   /** Asks something more of it, or of an address of its, now that its round trip is known. */
   ask(now: Instant, question: Pick<Question, "socket" | "to" | "from" | "change" | "toOurselves">): Asked {
     const waitMs = Math.max(MIN_WAIT_MS, 2 * this.rttMs);
-    const isPlain = question.change === undefined && !question.toOurselves;
-    const further = isPlain ? SENDS_MORE : 0;
+    const silenceIsNormal = question.socket === SOCKET.filtering || question.toOurselves;
+    const further = silenceIsNormal ? 0 : SENDS_MORE;
     return this.#questions.ask(now, {
       ...question,
       sendsMs: [...SENDS_MS, ...SENDS_IF_LOSSY_MS.slice(0, further)],
