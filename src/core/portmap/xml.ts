@@ -15,8 +15,8 @@ export type XmlResult =
 export const XML_LIMITS = { chars: 64 * 1024, depth: 24, elements: 2_000 } as const;
 
 const ENTITIES: Readonly<Record<string, string>> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'" };
-/** A start or end tag; quoted values may hold `>`. */
-const TAG = /<(\/?)([^\s/>"'=<]+)((?:[^<>"']|"[^"]*"|'[^']*')*)>/y;
+/** A start or end tag; quoted values may hold `>`. A name ends in one way only, or a long one would be tried at length. */
+const TAG = /<(\/?)([^\s/>"'=<]+)((?:[\s/](?:[^<>"']|"[^"]*"|'[^']*')*)?)>/y;
 
 interface Open {
   readonly name: string;
