@@ -42,7 +42,7 @@ function problemOf({ name, outcome }: ServerReport): string | undefined {
     case "timeout":
       return `${name}: no answer in ${Math.round(outcome.waitedMs)} ms`;
     case "error":
-      return `${name}: ${outcome.code ?? ""} ${outcome.message}`;
+      return `${name}: ${outcome.code === null ? "" : `${outcome.code} `}${outcome.message}`;
     case "unresolved":
       return `${name}: ${outcome.message}`;
     default:

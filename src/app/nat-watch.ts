@@ -1,7 +1,9 @@
+import { formatAddress } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
+import type { StunServer } from "../core/nat/classifier-options.ts";
 import type { NatReport } from "../core/nat/nat-report.ts";
 import type { TraversalStats } from "../core/nat/traversal-stats.ts";
-import type { AdvertisedAddress, NetworkStatus } from "../core/nat/traversal-status.ts";
+import type { NetworkStatus } from "../core/nat/traversal-status.ts";
 import { type Endpoint, formatEndpoint } from "../core/net/endpoint.ts";
 import { ipFamily, ipScope } from "../core/net/ip.ts";
 import { PORT_MAP_PROTOCOLS } from "../core/portmap/clients.ts";
@@ -14,14 +16,15 @@ import type { Log } from "../io/log.ts";
 import { mappingOwner } from "../io/mapping-owner.ts";
 import { type NetworkView, networkView } from "../io/network-view.ts";
 import { pollChanges } from "../io/poll-changes.ts";
-import { SharedFan } from "../io/shared-fan.ts";
+import { type Share, SharedFan } from "../io/shared-fan.ts";
 import { openFan, type UdpFan } from "../io/udp-fan.ts";
 import { probeMapping } from "./mapping-probe.ts";
 import { checkNat } from "./nat-check.ts";
 import { isOtherNat, reportFields } from "./nat-report-log.ts";
 import { openPortMapping, type PortMapping } from "./port-mapping.ts";
 import { PortMappingRecord } from "./port-mapping-record.ts";
-import { resolveStunServers, stunServersOf } from "./stun-servers.ts";
+import { ReflexKeeper } from "./reflex-keeper.ts";
+import { ownServer, resolveStunServers, stunServersOf } from "./stun-servers.ts";
 
 const CHECK_EVERY_MS = 3_600_000;
 /** A network that changes is left so long to settle: addresses come one after the other. */
@@ -64,10 +67,10 @@ export class NatWatch implements AsyncDisposable {
   readonly #fan: UdpFan;
   readonly #shared: SharedFan;
   readonly #record: PortMappingRecord;
+  readonly #reflex: ReflexKeeper;
   readonly #stopping = new AbortController();
   readonly #polling: Disposable;
   #view: NetworkView;
-  #override: Endpoint | null;
   #mapping: PortMapping | undefined;
   #timer: Timer | undefined;
   #checking: Promise<void> | undefined;
@@ -79,7 +82,6 @@ export class NatWatch implements AsyncDisposable {
   #checkedAt: Date | undefined;
   #checks = 0;
   #changes = 0;
-  #advertised: AdvertisedAddress | null = null;
   #disposing: Promise<void> | undefined;
 
   constructor(options: NatWatchOptions, fan: UdpFan, view: NetworkView) {
@@ -91,14 +93,20 @@ export class NatWatch implements AsyncDisposable {
     this.#local = fan.local[0] as Endpoint;
     this.#record = new PortMappingRecord(options.stats, options.log);
     this.#view = view;
-    this.#override = options.config.nat.reflex_override;
+    const [own] = ownServer(options.config);
+    this.#reflex = new ReflexKeeper({
+      log: options.log,
+      override: options.config.nat.reflex_override,
+      ownServer: own && formatAddress(own),
+      share: () => this.#share(),
+      onMoved: () => this.#checkIn(0),
+    });
     const look = () => networkView(ipFamily(this.#local.address));
     this.#polling = pollChanges(look, view, (changed) => this.#networkChanged(changed), WATCH_MS);
   }
 
   /** Returns once the port mapping is asked for; the first check follows it. */
   async begin(): Promise<void> {
-    this.#publish();
     if (!this.#canBeMapped()) {
       this.#checkIn(0);
       return;
@@ -116,7 +124,7 @@ export class NatWatch implements AsyncDisposable {
       verify: (external) => this.#verify(external),
       onEvent: (event) => {
         this.#record.handle(event);
-        this.#publish();
+        this.#reflex.setPortMapping(this.#record.advertised);
       },
     });
     this.#checkIn(this.#view.gateway === undefined ? 0 : MAPPING_PATIENCE_MS);
@@ -132,16 +140,15 @@ export class NatWatch implements AsyncDisposable {
       checkedAt: this.#checkedAt?.toISOString() ?? null,
       checks: this.#checks,
       changes: this.#changes,
-      reflex: this.#advertised,
+      reflex: this.#reflex.current(),
       portMapping: this.#record.status(),
     };
   }
 
   /** What the config file says of it now; null leaves it to what the node finds out. */
   setReflexOverride(endpoint: Endpoint | null): void {
-    this.#override = endpoint;
     this.#log.info("reflex_override", { address: endpoint === null ? undefined : formatEndpoint(endpoint) });
-    this.#publish();
+    this.#reflex.setOverride(endpoint);
   }
 
   /** Again when it is done, or under way: it is part of the drain, and of what ends a node that could not start. */
@@ -154,6 +161,7 @@ export class NatWatch implements AsyncDisposable {
     this.#stopping.abort();
     clearTimeout(this.#timer);
     this.#polling[Symbol.dispose]();
+    this.#reflex[Symbol.dispose]();
     await Promise.all([this.#mapping?.[Symbol.asyncDispose](), this.#checking]);
     this.#fan[Symbol.dispose]();
   }
@@ -169,6 +177,7 @@ export class NatWatch implements AsyncDisposable {
     if (!Bun.deepEquals(view.gateway, this.#view.gateway)) this.#remembersUntil = 0;
     this.#view = view;
     this.#isStale = true;
+    this.#reflex.forget();
     const { gateway, addresses } = view;
     this.#log.info("network_changed", { gateway: gateway?.address, interface: gateway?.interfaceName, addresses });
     this.#checkIn(SETTLE_MS);
@@ -191,7 +200,7 @@ export class NatWatch implements AsyncDisposable {
     const { signal } = this.#stopping;
     try {
       const servers = await this.#resolve();
-      using tested = this.#shared.share(({ payload }) => looksLikeStun(payload));
+      using tested = this.#share();
       this.#remembersUntil = Number.POSITIVE_INFINITY;
       const report = await checkNat({
         servers,
@@ -219,26 +228,7 @@ export class NatWatch implements AsyncDisposable {
       if (before.type !== report.type) this.#changes += 1;
       this.#log.info("nat_changed", { before: before.type, ...reportFields(report) });
     } else this.#log.debug("nat_type", reportFields(report));
-    this.#publish();
-  }
-
-  /** Works out anew what this node tells others as its address, and says so when it is another one. */
-  #publish(): void {
-    if (this.#stopping.signal.aborted) return;
-    const advertised = this.#bestAddress();
-    if (Bun.deepEquals(advertised, this.#advertised)) return;
-    this.#advertised = advertised;
-    const address = advertised === null ? undefined : formatEndpoint(advertised.endpoint);
-    this.#log.info("reflex", { address, source: advertised?.source });
-  }
-
-  #bestAddress(): AdvertisedAddress | null {
-    if (this.#override !== null) return { endpoint: this.#override, source: "override" };
-    if (this.#record.advertised !== undefined) return { endpoint: this.#record.advertised, source: "port-mapping" };
-    // Behind a symmetric NAT it is the address towards one server, and nobody else's.
-    const isForAll = this.#report?.type === "open" || this.#report?.type === "cone";
-    const mapped = isForAll ? this.#report?.mapped : undefined;
-    return mapped ? { endpoint: mapped, source: "stun" } : null;
+    this.#reflex.learn(report);
   }
 
   async #verify(external: Endpoint): Promise<Verdict> {
@@ -249,11 +239,15 @@ export class NatWatch implements AsyncDisposable {
 
   async #probe(external: Endpoint): Promise<Verdict> {
     const servers = (await this.#resolve()).flatMap(({ endpoint }) => endpoint ?? []);
-    using mapped = this.#shared.share(({ payload }) => looksLikeStun(payload));
+    using mapped = this.#share();
     return await probeMapping({ servers, mapped, local: this.#local, external });
   }
 
-  #resolve() {
+  #share(): Share {
+    return this.#shared.share(({ payload }) => looksLikeStun(payload));
+  }
+
+  #resolve(): Promise<StunServer[]> {
     return resolveStunServers(stunServersOf(this.#options.config), { family: ipFamily(this.#local.address) });
   }
 }

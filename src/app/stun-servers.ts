@@ -21,11 +21,15 @@ export interface ResolveOptions {
   readonly timeoutMs?: number;
 }
 
-/** Whom a node asks: the STUN of its own server first, which a client has and a server does not, then the config's. */
-export function stunServersOf(config: Config): readonly Address[] {
+/** The STUN of the node's own server, if it has one: a client does, a server does not. */
+export function ownServer(config: Config): readonly Address[] {
   const { server_addr } = config.tcp;
-  const own = config.roles.includes("client") && server_addr ? [{ host: server_addr.host, port: STUN_PORT }] : [];
-  return [...own, ...config.nat.stun_servers];
+  return config.roles.includes("client") && server_addr ? [{ host: server_addr.host, port: STUN_PORT }] : [];
+}
+
+/** Whom a node asks: its own server first, then the config's. */
+export function stunServersOf(config: Config): readonly Address[] {
+  return [...ownServer(config), ...config.nat.stun_servers];
 }
 
 /** Looks all names up at the same time. What has no address of the family in time is told in `problem`. */

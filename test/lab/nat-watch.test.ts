@@ -89,10 +89,10 @@ describeLab("nat.watch behind a home router", () => {
     const external = `${HOME.wan}:${P2P_PORT}`;
 
     expect(await event(client, "nat_type")).toMatchObject({ type: "cone", mapped: external });
-    expect(await event(client, "reflex")).toEqual({ event: "reflex", address: external, source: "stun" });
+    expect(await event(client, "reflex")).toEqual({ event: "reflex", address: external, source: "server" });
     expect(await metrics(home.inside)).toEqual([
       'ut_nat_type{type="cone"} 1',
-      `ut_nat_reflex{address="${external}",source="stun"} 1`,
+      `ut_nat_reflex{address="${external}",source="server"} 1`,
       "ut_nat_checks_total 1",
     ]);
   }, 30_000);

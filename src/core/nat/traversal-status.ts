@@ -1,6 +1,7 @@
 import type { Endpoint } from "../net/endpoint.ts";
 import type { PortMapProtocol } from "../portmap/protocol.ts";
 import type { NatReport } from "./nat-report.ts";
+import type { Reflex } from "./reflex.ts";
 import type { TraversalSnapshot } from "./traversal-stats.ts";
 
 /**
@@ -25,18 +26,9 @@ export interface NetworkStatus {
   /** How often a check came to another type than the one before it. */
   readonly changes: number;
   /** What this node would tell others as its address; null where it does not know. */
-  readonly reflex: AdvertisedAddress | null;
+  readonly reflex: Reflex | null;
   readonly portMapping: PortMappingStatus | null;
 }
-
-/** An outside address of this node's UDP socket, and who said so. */
-export interface AdvertisedAddress {
-  readonly endpoint: Endpoint;
-  readonly source: AddressSource;
-}
-
-/** The config's `nat.reflex_override`; the gateway that holds a port mapping; STUN servers. In order of precedence. */
-export type AddressSource = "override" | "port-mapping" | "stun";
 
 export interface PortMappingStatus {
   readonly protocol: PortMapProtocol;

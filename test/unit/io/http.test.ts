@@ -85,7 +85,7 @@ test("api/status has what is known of going direct, addresses as text and null f
     checkedAt: "2026-01-31T12:00:00.000Z",
     checks: 9,
     changes: 2,
-    reflex: { endpoint: "203.0.113.7:40000", source: "port-mapping" },
+    reflex: { endpoint: "203.0.113.7:40000", source: "port-mapping", agreeing: 1, dissenting: 0 },
     portMapping: { protocol: "pcp", external: "203.0.113.7:40000", verified: true },
   });
   expect(nat).toMatchObject({ type: "cone", mapped: "203.0.113.7:40000", reasons: [] });

@@ -98,7 +98,7 @@ export function networkStatus(some: Partial<NetworkStatus> = {}): NetworkStatus 
     checkedAt: "2026-01-31T12:00:00.000Z",
     checks: 9,
     changes: 2,
-    reflex: { endpoint: external, source: "port-mapping" },
+    reflex: { endpoint: external, source: "port-mapping", agreeing: 1, dissenting: 0 },
     portMapping: { protocol: "pcp", external, verified: true },
     ...some,
   };
