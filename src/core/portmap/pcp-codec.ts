@@ -3,7 +3,7 @@ import { canonicalIp, formatIp, ipFamily, parseIp } from "../net/ip.ts";
 import type { Transport } from "./protocol.ts";
 
 /**
- * Port Control Protocol on the wire (RFC 6887), big endian; MAP requests out, MAP and ANNOUNCE answers in.
+ * Port Control Protocol on the wire (RFC 6887), big endian: MAP and ANNOUNCE, requests out and answers in.
  *
  *     request:  Version=2(1) | Opcode(1) | 0(2) | Lifetime(4) | Client address(16)
  *     answer:   Version(1) | 0x80+Opcode(1) | 0(1) | Result(1) | Lifetime(4) | Epoch(4) | 0(12)
@@ -61,14 +61,15 @@ export type PcpDecoded =
   | { readonly ok: true; readonly answer: PcpAnswer }
   | { readonly ok: false; readonly kind: "bad-length" | "not-an-answer" | "unknown-opcode" };
 
+/** Asks for nothing but an answer (§14.1.1), which tells that PCP is spoken. The address must be canonical text. */
+export function encodeAnnounceRequest(clientAddress: string): Uint8Array {
+  return withHeader(OPCODE_ANNOUNCE, 0, clientAddress, 0);
+}
+
 /** The addresses must be IP addresses in canonical text and the nonce 12 bytes. */
 export function encodeMapRequest(request: PcpMapRequest): Uint8Array {
-  const bytes = new Uint8Array(HEADER_BYTES + MAP_BYTES);
+  const bytes = withHeader(OPCODE_MAP, request.lifetimeSeconds, request.clientAddress, MAP_BYTES);
   const view = new DataView(bytes.buffer);
-  bytes[0] = PCP_VERSION;
-  bytes[1] = OPCODE_MAP;
-  view.setUint32(4, request.lifetimeSeconds);
-  bytes.set(encodeAddress(request.clientAddress), 8);
   bytes.set(request.nonce, HEADER_BYTES);
   bytes[HEADER_BYTES + 12] = PROTOCOL_NUMBERS[request.transport];
   view.setUint16(HEADER_BYTES + 16, request.internalPort);
@@ -109,6 +110,15 @@ function decodeMapping(bytes: Uint8Array, view: DataView): PcpMapping {
       port: view.getUint16(HEADER_BYTES + 18),
     },
   };
+}
+
+function withHeader(opcode: number, lifetimeSeconds: number, clientAddress: string, bodyBytes: number): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES + bodyBytes);
+  bytes[0] = PCP_VERSION;
+  bytes[1] = opcode;
+  new DataView(bytes.buffer).setUint32(4, lifetimeSeconds);
+  bytes.set(encodeAddress(clientAddress), 8);
+  return bytes;
 }
 
 function encodeAddress(address: string): Uint8Array {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { decodePcpAnswer, encodeMapRequest } from "../../../../src/core/portmap/pcp-codec.ts";
+import { decodePcpAnswer, encodeAnnounceRequest, encodeMapRequest } from "../../../../src/core/portmap/pcp-codec.ts";
 import { hex } from "../../../bytes.ts";
 
 const NONCE = hex("000102030405060708090a0b");
@@ -46,6 +46,10 @@ describe("MAP requests", () => {
       `02 01 0000 00001c20 20010db800000000000000000000000b 000102030405060708090a0b 11 000000 ca6c 0000 ${"00".repeat(16)}`,
     ],
   ] as const)("%s", (_name, given, bytes) => expect(encodeMapRequest(given)).toEqual(hex(bytes)));
+});
+
+test("an ANNOUNCE request is a header and nothing else", () => {
+  expect(encodeAnnounceRequest("10.1.0.11")).toEqual(hex(`02 00 0000 00000000 ${CLIENT}`));
 });
 
 describe("answers", () => {
