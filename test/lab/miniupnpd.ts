@@ -25,7 +25,7 @@ export interface KernelMapping {
 }
 
 /** Where the description of its UPnP device is. */
-export const UPNP_PORT = 5_000;
+const UPNP_PORT = 5_000;
 
 const PROTOCOLS = new Map([
   [6, "tcp"],

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
-import { listGatewayMappings, removeGatewayMapping } from "../../src/app/gateway-mappings.ts";
+import { listGatewayMappings } from "../../src/app/gateway-errands.ts";
 import { UpnpClient } from "../../src/core/portmap/upnp.ts";
 import { now } from "../../src/io/clock.ts";
 import { defaultGateway, watchDefaultGateway } from "../../src/io/default-gateway.ts";
@@ -9,8 +9,8 @@ import { gatewayHttp } from "../../src/io/gateway-http.ts";
 import { openFan } from "../../src/io/udp-fan.ts";
 
 /*
- * A host that maps one port by UPnP, for tests that run it in a namespace: `map`, `unmap`, `list`, `remove PORT` and
- * `gateway` on its stdin, one line of JSON for whatever comes of it. Arguments: internal port, external port, lease.
+ * A host that maps one port by UPnP, for tests that run it in a namespace: `map`, `unmap` and `list` on its stdin, one
+ * line of JSON for whatever comes of it, and for its gateway. Arguments: internal port, external port, lease.
  */
 const [internalPort = 0, externalPort = 0, leaseSeconds = 0] = process.argv.slice(2).map(Number);
 const tell = (value: unknown) => console.log(JSON.stringify(value ?? null));
@@ -38,19 +38,9 @@ using driven = drive(client, fan, async (event) => {
   driven.poke();
 });
 
-const signal = AbortSignal.timeout(60_000);
-for await (const line of createInterface({ input: process.stdin })) {
-  const [command, argument] = line.split(" ");
+for await (const command of createInterface({ input: process.stdin })) {
   if (command === "map") client.map(now());
   else if (command === "unmap") client.unmap(now());
-  else if (command === "list") tell(await listGatewayMappings({ address, localAddress }, signal));
-  else if (command === "remove")
-    tell(
-      await removeGatewayMapping(
-        { address, localAddress },
-        { transport: "udp", externalPort: Number(argument) },
-        signal,
-      ),
-    );
+  else if (command === "list" && gateway !== undefined) tell(await listGatewayMappings(gateway));
   driven.poke();
 }

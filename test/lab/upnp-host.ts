@@ -3,7 +3,7 @@ import type { Job } from "./job.ts";
 import type { Namespace } from "./namespace.ts";
 
 /** What the agent says of commands; it also tells its gateway, at first and when that changes. */
-const OUTCOME = /"(mapped|unmapped|failed|listed|removed)"/;
+const OUTCOME = /"(mapped|unmapped|failed|listed)"/;
 
 export interface UpnpAgentOptions {
   readonly externalPort: number;
@@ -35,7 +35,7 @@ export class UpnpAgent {
     return this.#job.pid;
   }
 
-  /** `map`, `unmap`, `list` or `remove PORT`: what came of it. */
+  /** `map`, `unmap` or `list`: what came of it. */
   async does(command: string): Promise<unknown> {
     return JSON.parse(await this.#job.request(command, OUTCOME, 20_000));
   }

@@ -132,18 +132,6 @@ describeLab("UPnP with miniupnpd", () => {
     // Nobody is there to be told, and a program that ends does not wait for long.
     expect(await agent.does("unmap")).toMatchObject({ type: "failed", kind: "no-answer" });
   }, 20_000);
-
-  test("a command removes what another program left behind", async () => {
-    await using lab = await Lab.open();
-    const home = await homeRouter(lab);
-    await using daemon = await Miniupnpd.start(lab, home.router);
-    const agent = await UpnpAgent.open(home.inside, { externalPort: 7_000 });
-    expect(await agent.does("map")).toEqual(mapped(7_000));
-    expect(await agent.does("remove 7001")).toEqual({ type: "removed" });
-    expect(await daemon.mappings()).toEqual([kernel(7_000)]);
-    expect(await agent.does("remove 7000")).toEqual({ type: "removed" });
-    expect(await daemon.mappings()).toEqual([]);
-  }, 20_000);
 });
 
 describeLab("the default gateway", () => {
