@@ -35,7 +35,7 @@ export class GatewaySearch {
     this.#ignored = ignored;
   }
 
-  /** A place on the gateway that was refused because it is none: for the message when nothing better came. */
+  /** The last place that was refused because it is not on the gateway: for the message when nothing better came. */
   get refused(): string | undefined {
     return this.#refused;
   }
