@@ -2,6 +2,12 @@ import { randomBytes } from "node:crypto";
 import type { Machine } from "../core/machine.ts";
 import { portMapClient } from "../core/portmap/clients.ts";
 import {
+  type GatewayOffer,
+  GatewayProbe,
+  type GatewayProbeEvent,
+  PROBE_SOCKETS,
+} from "../core/portmap/gateway-probe.ts";
+import {
   type GatewayRequest,
   type GatewayResult,
   PORT_MAP_SOCKETS,
@@ -57,6 +63,15 @@ export async function removeGatewayMappings(options: RemovalOptions): Promise<Re
   const removals = await Promise.all(datagram.map((protocol) => unmap(options, protocol)));
   if (options.protocols.includes("upnp")) removals.push(await removeByUpnp(options));
   return removals;
+}
+
+/** What the gateway offers; nothing is mapped. Takes `limitMs` or 2 s at most, whichever is less. Throws `io.bind`. */
+export function askGateway(gateway: DefaultGateway, limitMs: number): Promise<GatewayOffer> {
+  const { address, localAddress } = gateway;
+  const probe = new GatewayProbe({ now: now(), gateway: address, localAddress, limitMs });
+  return runMachine<GatewayProbeEvent, GatewayOffer>(probe, gateway, PROBE_SOCKETS, (event) =>
+    event.type === "offer" ? { result: event.offer } : undefined,
+  );
 }
 
 async function unmap(options: RemovalOptions, protocol: PortMapProtocol): Promise<Removal> {

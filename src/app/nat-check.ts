@@ -17,6 +17,8 @@ export interface NatCheckOptions {
   readonly interfaceAddresses: readonly string[];
   /** What the gateway says that its outside address is, if it was asked. */
   readonly gatewayExternal?: string | undefined;
+  /** 5 s unless told. */
+  readonly deadlineMs?: number;
   /** For progress. */
   readonly onEvent?: (event: Exclude<NatEvent, { type: "report" }>) => void;
   readonly signal?: AbortSignal;
@@ -24,7 +26,7 @@ export interface NatCheckOptions {
 
 /**
  * One classification on real sockets: beside the tested one it opens those that the classifier needs, and closes them.
- * Takes 5 s at most. Rejects with `io.bind`, or with the signal's reason.
+ * Rejects with `io.bind`, or with the signal's reason.
  */
 export async function checkNat(options: NatCheckOptions): Promise<NatReport> {
   const { tested, local, onEvent, signal } = options;
@@ -51,7 +53,12 @@ export async function checkNat(options: NatCheckOptions): Promise<NatReport> {
   }
 }
 
-/** An outside address that nobody told is left out, not undefined. */
-function without({ servers, interfaceAddresses, gatewayExternal }: NatCheckOptions) {
-  return { servers, interfaceAddresses, ...(gatewayExternal !== undefined && { gatewayExternal }) };
+/** What nobody told is left out, not undefined. */
+function without({ servers, interfaceAddresses, gatewayExternal, deadlineMs }: NatCheckOptions) {
+  return {
+    servers,
+    interfaceAddresses,
+    ...(gatewayExternal !== undefined && { gatewayExternal }),
+    ...(deadlineMs !== undefined && { deadlineMs }),
+  };
 }

@@ -26,6 +26,7 @@ export interface NatReport {
 
 /**
  * - `nothing-resolved`: no server's name could be resolved.
+ * - `no-route`: this host has no route to any server, so none was asked.
  * - `no-server`: no server was given.
  * - `nothing-answered`: UDP is blocked, or every server is down.
  * - `only-errors`: something came back, so UDP passes, but no address was in it.
@@ -38,6 +39,7 @@ export interface NatReport {
  */
 export type NatReason =
   | "nothing-resolved"
+  | "no-route"
   | "no-server"
   | "nothing-answered"
   | "only-errors"
