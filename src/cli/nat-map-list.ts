@@ -2,7 +2,7 @@ import { UtError } from "../core/error.ts";
 import type { GatewayMapping } from "../core/portmap/protocol.ts";
 import type { Listing } from "../core/portmap/upnp-listing.ts";
 import type { MapCall } from "./nat-map.ts";
-import { formatLease } from "./nat-map-view.ts";
+import { formatSpan } from "./nat-map-view.ts";
 import { formatTable } from "./table.ts";
 
 /** `ut nat map`: what the gateway says that it forwards. Throws `port-map-unavailable` when it cannot say. */
@@ -62,5 +62,5 @@ function format({ gateway }: MapCall, { externalAddress, mappings, isComplete }:
 
 function leaseOf({ enabled, leaseSeconds }: GatewayMapping): string {
   if (!enabled) return "off";
-  return leaseSeconds === 0 ? "no end" : formatLease(leaseSeconds);
+  return leaseSeconds === 0 ? "no end" : formatSpan(leaseSeconds);
 }

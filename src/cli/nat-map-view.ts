@@ -31,19 +31,19 @@ export function formatMapEvent(event: PortMappingEvent, mapped: MappedPort): str
     case "refused":
       return `  ${formatFailure(event)}`;
     case "installed":
-      return `mapped ${formatEndpoint(event.external)} to ${formatPort(mapped)} by ${PROTOCOL_NAMES[event.protocol]}, for ${formatLease(event.leaseSeconds)}`;
+      return `mapped ${formatEndpoint(event.external)} to ${formatPort(mapped)} by ${PROTOCOL_NAMES[event.protocol]}, ${formatLease(event.leaseSeconds)}`;
     case "behind-nat":
       return `mapped ${formatEndpoint(event.external)} to ${formatPort(mapped)} by ${PROTOCOL_NAMES[event.protocol]}, but that address is not a public one: ${gateway.address} stands behind another NAT, and the internet does not reach it`;
     case "renewed":
-      return `renewed for ${formatLease(event.leaseSeconds)}`;
+      return `renewed ${formatLease(event.leaseSeconds)}`;
     case "replaced":
-      return `renewed for ${formatLease(event.leaseSeconds)}, now at ${formatEndpoint(event.external)}`;
+      return `renewed ${formatLease(event.leaseSeconds)}, now at ${formatEndpoint(event.external)}`;
     case "renewal-failed":
       return `renewal failed ${event.failures === 1 ? "once" : `${event.failures} times`}: ${formatFailure(event)}`;
     case "revoked":
       return REVOKED[event.reason];
     case "unavailable":
-      return `no mapping now; asking again in ${formatLease(Math.round(event.retryMs / 1_000))}`;
+      return `no mapping now; asking again in ${formatSpan(Math.round(event.retryMs / 1_000))}`;
     case "stopped":
       if (event.left.length === 0) return "removed";
       return `${gateway.address} did not confirm the removal: the mapping ends with its lease`;
@@ -96,9 +96,13 @@ const ADVICE: readonly (readonly [ProtocolFailure["kind"], string])[] = [
     "allow port mapping for this machine in the gateway's settings, or try another port: many refuse those below 1024",
   ],
 ];
-/** `90 s`, `45 min`, `2 h`, or `without end`. */
-export function formatLease(seconds: number): string {
-  if (!Number.isFinite(seconds)) return "without end";
+/** `for 2 h`, or `without end`. */
+function formatLease(seconds: number): string {
+  return Number.isFinite(seconds) ? `for ${formatSpan(seconds)}` : "without end";
+}
+
+/** `90 s`, `45 min`, `2.5 h`. */
+export function formatSpan(seconds: number): string {
   if (seconds < 120) return `${seconds} s`;
   if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
   return `${Math.round(seconds / 360) / 10} h`;

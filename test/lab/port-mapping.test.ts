@@ -118,7 +118,7 @@ describeLab("ut nat map with miniupnpd", () => {
     expect(await home.daemon.mappings()).toEqual([]);
   }
 
-  test("installed, reached from outside, renewed, there again after a restart of the gateway, gone with its program", async () => {
+  test.concurrent("installed, reached from outside, renewed, there again after a restart of the gateway, gone with its program", async () => {
     await utBinary();
     await Promise.all([life("pcp", "SIGINT"), life("nat-pmp", "SIGTERM"), life("upnp", "SIGINT")]);
   }, 60_000);
@@ -130,6 +130,22 @@ describeLab("ut nat map with miniupnpd", () => {
     await killed.stop("SIGKILL");
     expect(await home.daemon.mappings()).toEqual([KERNEL]);
     while ((await home.daemon.mappings()).length > 0) await Bun.sleep(200);
+  }, 60_000);
+
+  test.concurrent("another network: the old mapping is told to be gone, and the port is mapped where a gateway is", async () => {
+    await using home = await Home.open();
+    const ut = home.add("--protocol", "nat-pmp");
+    await told(ut, "installed");
+    await home.router.inside.ip(["route del default"]);
+    expect(await told(ut, "revoked")).toEqual({
+      type: "revoked",
+      external: MAPPED.external,
+      reason: "gateway-changed",
+    });
+    await home.router.inside.ip([`route add default via ${HOME.gateway}`]);
+    expect(await told(ut, "installed")).toEqual({ type: "installed", protocol: "nat-pmp", ...MAPPED });
+    await ut.stop("SIGINT");
+    expect(await home.daemon.mappings()).toEqual([]);
   }, 60_000);
 
   test.concurrent("--once leaves it, too; it is listed, renewed by another run, and removed by a third", async () => {

@@ -14,6 +14,9 @@ export interface BenchOptions {
   readonly protocols?: readonly PortMapProtocol[];
   readonly verify?: boolean;
   readonly leaseSeconds?: number;
+  readonly nonce?: Uint8Array;
+  /** One that another bench has, too. */
+  readonly gateway?: ModelGateway;
   /** Loss and delay of every datagram, and the mapper's own randomness; without it nothing is lost and 1 ms goes by. */
   readonly random?: Random;
   readonly lossPercent?: number;
@@ -36,11 +39,12 @@ export class MapperBench {
   constructor(options: BenchOptions = {}) {
     this.#options = options;
     this.lossPercent = options.lossPercent ?? 0;
-    this.gateway = new ModelGateway(this.now);
+    this.gateway = options.gateway ?? new ModelGateway(this.now);
     const random = options.random;
     const client = {
       ...OPTIONS,
       leaseSeconds: options.leaseSeconds ?? OPTIONS.leaseSeconds,
+      nonce: options.nonce ?? OPTIONS.nonce,
       random: random === undefined ? OPTIONS.random : (length: number) => random.bytes(length),
     };
     this.mapper = new PortMapper({

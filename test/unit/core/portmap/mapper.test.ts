@@ -70,6 +70,14 @@ describe("the race", () => {
     ]);
   });
 
+  test("a mapping of another nonce is not PCP's to take; it is left as it is", () => {
+    const bench = new MapperBench({ protocols: ["pcp"], nonce: new Uint8Array(12) }).start().pass(1_000);
+    const other = new MapperBench({ protocols: ["pcp"], gateway: bench.gateway }).start().pass(1_000);
+    expect(other.log.slice(0, 2)).toEqual(["0: asking pcp", "0.002: refused pcp: not-authorized"]);
+    other.stop().pass(1_000);
+    expect(bench.gateway.mappings(bench.now).length).toBe(1);
+  });
+
   test("a late loser with the same port is the same mapping: it stays, and goes with the winner", () => {
     const bench = new MapperBench();
     const answer = bench.gateway.answer.bind(bench.gateway);
