@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import type { Nat4Options } from "../app/nat4.ts";
-import { parseAddress } from "../config/address.ts";
 import { errorMessage, UtError } from "../core/error.ts";
 import { DEFAULT_STUN_SERVERS } from "../core/nat/default-stun-servers.ts";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../core/net/endpoint.ts";
@@ -10,6 +9,7 @@ import { PORT_COUNT } from "../core/punch/ports.ts";
 import { MAX_CONTENT_BYTES, type PunchRole } from "../core/punch/probe.ts";
 import { PUNCH_DEFAULTS, PUNCH_RANGES, type PunchSettings } from "../core/punch/settings.ts";
 import { integerFlag, type ParsedFlags, parseFlags, stringFlag } from "./command.ts";
+import { stunAddress } from "./stun-address.ts";
 
 /** Two people start the two ends by hand: longer than what two nodes agree on. */
 export const DEFAULT_WINDOW_MS = 20_000;
@@ -178,7 +178,5 @@ function readStunServers(flags: ParsedFlags): Nat4Options["stunServers"] {
   // Whoever names a server or wants to wait for the discovery wants one.
   const wanted = flags.values["discover-public-addr"] === true || flags.values["pause-after-discovery"] === true;
   if (!wanted && named.length === 0) return [];
-  return (named.length > 0 ? named : DEFAULT_STUN_SERVERS).map((server) =>
-    parseAddress(/:\d+$/.test(server) ? server : `${server}:3478`, "target"),
-  );
+  return (named.length > 0 ? named : DEFAULT_STUN_SERVERS).map(stunAddress);
 }

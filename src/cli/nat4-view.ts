@@ -4,6 +4,7 @@ import type { DiscoveredAddress } from "../core/punch/address-discovery.ts";
 import { estimatePunch } from "../core/punch/estimate.ts";
 import type { PunchRole } from "../core/punch/probe.ts";
 import type { PunchFailure, PunchHit } from "../core/punch/punch-event.ts";
+import { quoted } from "./quoted.ts";
 import { formatMs, formatNumber } from "./table.ts";
 
 type Call = Omit<Nat4Options, "signal" | "pause">;
@@ -123,12 +124,6 @@ export function formatEstimate({ role, settings, limits }: Call): string[] {
 
 function formatTarget(role: PunchRole, target: Endpoint): string {
   return role === "nat3" ? target.address : formatEndpoint(target);
-}
-
-/** A stranger's words: nothing in them may move the cursor or turn the line around. */
-function quoted(text: string): string {
-  const toEscape = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  return JSON.stringify(text).replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, toEscape);
 }
 
 function mappings(count: number): string {
