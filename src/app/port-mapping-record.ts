@@ -16,7 +16,7 @@ export class PortMappingRecord {
   readonly settled: Promise<void>;
   /** Once the gateway holds a mapping that others can reach. */
   advertised: Endpoint | undefined;
-  /** What the gateway says that its own address is, reachable or not. */
+  /** The address outside of the gateway that holds a mapping, reachable or not. */
   outside: string | undefined;
   readonly #stats: TraversalStats;
   readonly #log: Log;
@@ -83,7 +83,7 @@ export class PortMappingRecord {
         this.#unavailable(event.failures, event.retryMs);
         break;
       case "stopped":
-        this.#mapping = undefined;
+        this.#letGo();
         if (event.left.length > 0) this.#log.warn("port_mapping_left", { protocols: event.left });
         break;
       default:
@@ -103,10 +103,15 @@ export class PortMappingRecord {
     this.#lastFailure = undefined;
   }
 
+  #letGo(): void {
+    this.#mapping = undefined;
+    this.advertised = undefined;
+    this.outside = undefined;
+  }
+
   #revoke(reason: string, external: Endpoint): void {
     this.#stats.recordPortMappingRevoke();
-    this.advertised = undefined;
-    if (this.#mapping !== undefined && sameEndpoint(this.#mapping.external, external)) this.#mapping = undefined;
+    this.#letGo();
     const fields = { external: formatEndpoint(external), reason };
     if (reason === "stopped") this.#log.info("port_mapping_revoked", fields);
     else this.#log.warn("port_mapping_revoked", fields);
@@ -114,7 +119,7 @@ export class PortMappingRecord {
 
   /** It is tried again for ever, so the same reasons are told once. */
   #unavailable(failures: readonly ProtocolFailure[], retryMs: number): void {
-    this.#mapping = undefined;
+    this.#letGo();
     const reasons = failures.map(textOf).join("; ");
     if (reasons === this.#lastFailure) return;
     this.#lastFailure = reasons;
