@@ -30,6 +30,11 @@ export class Exchange {
     this.#send(now);
   }
 
+  /** The request left more than once: an answer to one of them says nothing about the others. */
+  get isRepeated(): boolean {
+    return this.#sent > 1;
+  }
+
   stop(): void {
     this.#payload = undefined;
     this.#queued = false;

@@ -42,8 +42,9 @@ export class NatPmpClient implements PortMapClient {
   #address: string | undefined;
   /** The gateway gave the mapping, as far as we know. */
   #granted = false;
-  /** A request for the mapping left and was neither granted nor refused. */
+  /** A request for the mapping left and was neither granted nor refused: this one, or one before it. */
   #open = false;
+  #wasOpen = false;
   /** The external port to wish for: what the gateway gave last, even if it has forgotten it (§3.6). */
   #wish: number;
   /** Of an `unmap`, or of the `map` before it: which of them, only a repetition tells. */
@@ -156,6 +157,7 @@ export class NatPmpClient implements PortMapClient {
     }
     this.#address = address;
     this.#doing = "map";
+    this.#wasOpen = this.#open;
     this.#open = true;
     this.#exchange.start(now, this.#request(this.#wish, this.#options.leaseSeconds), WAITS);
   }
@@ -187,7 +189,7 @@ export class NatPmpClient implements PortMapClient {
       this.#refusal = result;
       return;
     }
-    if (this.#doing === "map") this.#open = false;
+    if (this.#doing === "map") this.#open = this.#wasOpen || this.#exchange.isRepeated;
     this.#failWith(result);
   }
 

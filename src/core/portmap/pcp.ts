@@ -43,8 +43,9 @@ export class PcpClient implements PortMapClient {
   #doing: "nothing" | "map" | "unmap" = "nothing";
   /** What the gateway gave, as far as we know. */
   #granted: Endpoint | undefined;
-  /** A request for the mapping left and was neither granted nor refused. */
+  /** A request for the mapping left and was neither granted nor refused: this one, or one before it. */
   #open = false;
+  #wasOpen = false;
   /** What to wish for: what the gateway gave last, even if it has forgotten it (§16.3.1). */
   #wish: { address?: string; port: number };
 
@@ -60,6 +61,7 @@ export class PcpClient implements PortMapClient {
 
   map(now: Instant): void {
     this.#doing = "map";
+    this.#wasOpen = this.#open;
     this.#open = true;
     this.#exchange.start(now, this.#request(this.#options.leaseSeconds, this.#wish), this.#waits());
   }
@@ -185,7 +187,7 @@ export class PcpClient implements PortMapClient {
   }
 
   #refuse(kind: PortMapFailureKind, message: string, retryAfterSeconds = 0): void {
-    if (this.#doing === "map") this.#open = false;
+    if (this.#doing === "map") this.#open = this.#wasOpen || this.#exchange.isRepeated;
     this.#fail(kind, message, retryAfterSeconds);
   }
 

@@ -52,9 +52,11 @@ export class Race {
 
   handleOutcome(now: Instant, contender: Contender, outcome: ContenderOutcome): void {
     if (outcome.type === "mapped") this.#arrived.push(contender);
-    if (outcome.type !== "failed") return;
-    this.#tell({ type: "refused", ...outcome.failure });
-    this.#startNext(now);
+    else if (outcome.type === "lost") this.#drop(now, contender);
+    else if (outcome.type === "failed") {
+      this.#tell({ type: "refused", ...outcome.failure });
+      this.#startNext(now);
+    }
   }
 
   handleVerified(now: Instant, external: Endpoint, verdict: Verdict): void {
@@ -110,6 +112,15 @@ export class Race {
       waiting.enter(startAt);
       startAt += HEAD_START_MS;
     }
+  }
+
+  /** The gateway lost what it gave: it is asked again, unless it is being asked. */
+  #drop(now: Instant, contender: Contender): void {
+    if (!this.#arrived.includes(contender)) return;
+    this.#arrived = this.#arrived.filter((other) => other !== contender);
+    if (this.#verifying?.contender === contender) this.#verifying = undefined;
+    if (this.#verified?.contender === contender) this.#verified = undefined;
+    if (!contender.asking) contender.enter(now);
   }
 
   #startNext(now: Instant): void {

@@ -159,6 +159,24 @@ describe("verification", () => {
     ]);
   });
 
+  test("a gateway that restarts meanwhile is asked again, and looked at again", () => {
+    const bench = new MapperBench({ verify: true, protocols: ["pcp"] }).start().pass(100);
+    // Its clock jumps: as good as an epoch that begins anew.
+    bench.gateway.reboot(bench.now - 60_000);
+    bench.announce().pass(100);
+    expect(bench.told()).toEqual([
+      "0: asking pcp",
+      `0.002: verify ${EXTERNAL}`,
+      "0.101: asking pcp",
+      `0.103: verify ${EXTERNAL}`,
+    ]);
+    bench.do((mapper, now) => mapper.handleVerified(now, external, "reached"));
+    expect([bench.told(), bench.gateway.mappings(bench.now).length]).toEqual([
+      [`0.2: installed pcp ${EXTERNAL} 7200`],
+      1,
+    ]);
+  });
+
   test("of something else it changes nothing", () => {
     const bench = new MapperBench({ verify: true }).start().pass(100);
     bench.told();

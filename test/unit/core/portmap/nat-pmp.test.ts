@@ -130,6 +130,14 @@ describe("refusals", () => {
     expect([noAddress.client.mayHold, noPort.client.mayHold]).toEqual([false, false]);
   });
 
+  test("a refusal says nothing about the requests before it that were never answered", () => {
+    const refusal = mapping({ result: 4 });
+    const repeated = bench().map().answer(address()).pass(300).answer(refusal);
+    const anew = bench().map().answer(address()).pass(200_000).map().answer(address()).answer(refusal);
+    expect([repeated.client.mayHold, anew.client.mayHold]).toEqual([true, true]);
+    expect(anew.unmap().answer(mapping({ lifetime: 0 })).client.mayHold).toBe(false);
+  });
+
   test("a refused renewal leaves the mapping", () =>
     expect(
       held()

@@ -164,6 +164,14 @@ describe("refusals", () => {
     expect(client.mayHold).toBe(false);
   });
 
+  test("a refusal says nothing about the requests before it that were never answered", () => {
+    const refusal = answer({ result: 8, lifetime: 30 });
+    const repeated = bench().map().pass(4_000).answer(refusal);
+    const anew = bench().map().pass(60_000).map().answer(refusal);
+    expect([repeated.client.mayHold, anew.client.mayHold]).toEqual([true, true]);
+    expect(anew.unmap().answer(answer({ lifetime: 0 })).client.mayHold).toBe(false);
+  });
+
   test("a refused renewal leaves the mapping", () => {
     const refused = held()
       .map()
