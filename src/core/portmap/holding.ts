@@ -9,7 +9,7 @@ const MAX_FAILURES = 3;
 const MIN_RENEWAL_MS = 4_000;
 /** A lease without end is looked after as if it had this one (RFC 6886 §3.3 recommends it). */
 const ENDLESS_LEASE_SECONDS = 7_200;
-/** RFC 6887 §14.1.2: after a restart of the gateway all its hosts would ask at once. */
+/** RFC 6887 §14.1: after a restart of the gateway all its hosts would ask at once. */
 const REINSTALL_SPREAD_MS = 5_000;
 
 /**

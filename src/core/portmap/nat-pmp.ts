@@ -45,7 +45,7 @@ export class NatPmpClient implements PortMapClient {
   /** A request for the mapping left and was neither granted nor refused: this one, or one before it. */
   #open = false;
   #wasOpen = false;
-  /** The external port to wish for: what the gateway gave last, even if it has forgotten it (§3.6). */
+  /** The external port to wish for: what the gateway gave last, even if it has forgotten it (§3.7). */
   #wish: number;
   /** Of an `unmap`, or of the `map` before it: which of them, only a repetition tells. */
   #refusal: number | undefined;

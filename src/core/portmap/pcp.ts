@@ -181,7 +181,7 @@ export class PcpClient implements PortMapClient {
 
   #handleRefusal({ result, lifetimeSeconds }: MapAnswer): void {
     const { name, kind } = PCP_RESULTS[result] ?? { name: "a code without a name", kind: "bad-answer" };
-    // §11.5: with another wish it may work.
+    // With another wish it may work.
     if (kind === "conflict") this.#wish = { port: 0 };
     this.#refuse(kind, `refused with ${name} (${result})`, Math.min(lifetimeSeconds, MAX_ERROR_SECONDS));
   }

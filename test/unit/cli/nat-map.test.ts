@@ -290,8 +290,7 @@ describe("what cannot be", () => {
 describe("ut nat", () => {
   test("--help is that of all its subcommands", async () => {
     const terminal = fakeTerminal();
-    expect(await nat.run(["map", "--help"], terminal)).toBe(0);
-    expect(terminal.printed).toEqual([nat.help]);
+    expect([await nat.run(["map", "--help"], terminal), terminal.printed]).toEqual([0, [nat.help]]);
     expect(nat.help).toContain("ut nat map add PORT[/tcp]");
   });
 
