@@ -1,9 +1,10 @@
 import { UtError } from "../core/error.ts";
 import type { Command } from "./command.ts";
+import { natCheck } from "./nat-check.ts";
 import { natMap } from "./nat-map.ts";
 
 /** In the order of `ut nat --help`. */
-const SUBCOMMANDS: readonly Command[] = [natMap];
+const SUBCOMMANDS: readonly Command[] = [natCheck, natMap];
 
 const HELP = `Usage: ut nat ${SUBCOMMANDS.map(({ name }) => name).join("|")} …
 

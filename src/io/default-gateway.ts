@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { localAddressTowards, ownAddresses } from "./interfaces.ts";
 import { pollChanges } from "./poll-changes.ts";
 import { type DefaultRoute, parseNetstat, parseProcNetRoute } from "./route-table.ts";
@@ -43,7 +43,8 @@ export function watchDefaultGateway(
 /** None where the system cannot be asked: a machine without a network has no file to read, either. */
 async function defaultRoutes(): Promise<DefaultRoute[]> {
   try {
-    if (process.platform === "linux") return parseProcNetRoute(await readFile("/proc/net/route", "latin1"));
+    // No disk is behind it; an asynchronous read would wait in the thread pool behind names that are not found.
+    if (process.platform === "linux") return parseProcNetRoute(readFileSync("/proc/net/route", "latin1"));
     if (process.platform === "darwin") return parseNetstat(await Bun.$`/usr/sbin/netstat -rn -f inet`.quiet().text());
   } catch {}
   return [];
