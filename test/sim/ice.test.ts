@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { StunServer } from "../../src/core/stun/server.ts";
+import { IcePeer } from "../contract/ice-peer.ts";
 import { NATS, type NatName } from "../contract/nat-spec.ts";
 import { ADDRESSES, type HostName, type MapSpec } from "../contract/world.ts";
 import { fuzzSeeds, Random } from "../random.ts";
-import { IcePeer } from "./ice-peer.ts";
 import { openSimWorld, type SimOptions } from "./sim-world.ts";
 
 const STUN = { address: ADDRESSES.stun, port: 3_478 };

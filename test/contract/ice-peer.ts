@@ -1,5 +1,7 @@
-import { type Candidate, gatherCandidates } from "../../src/core/ice/candidate.ts";
-import { IceAgent, type IceCredentials, type IceEvent } from "../../src/core/ice/ice-agent.ts";
+import type { Candidate } from "../../src/core/ice/candidate.ts";
+import type { IceCredentials } from "../../src/core/ice/credentials.ts";
+import { gatherCandidates } from "../../src/core/ice/gather.ts";
+import { IceAgent, type IceEvent } from "../../src/core/ice/ice-agent.ts";
 import type { Datagram, Machine, RandomBytes, Transmit } from "../../src/core/machine.ts";
 import type { Endpoint } from "../../src/core/net/endpoint.ts";
 import { StunTransaction } from "../../src/core/stun/transaction.ts";
@@ -67,7 +69,7 @@ export class IcePeer implements Machine<IceEvent> {
     if (outcome === undefined || this.agent !== undefined) return;
     const { host, random, controlling, local } = this.options;
     const mapped = outcome.kind === "success" ? outcome.message.attributes.xorMappedAddress : undefined;
-    const reflexive = mapped === undefined ? [] : [{ endpoint: mapped, socket: 0 }];
+    const reflexive = mapped === undefined ? [] : [{ endpoint: mapped, socket: 0, via: "stun" }];
     const hosts = [{ endpoint: host, socket: 0 }];
     const candidates = gatherCandidates({ hosts, reflexive }, { includeLoopback: false });
     this.candidates = candidates;
