@@ -45,7 +45,10 @@ function panelProgress(terminal: Terminal, servers: number): CheckProgress {
       else doing = formatStep(step, servers);
       draw();
     },
-    report: (text) => panel.print(text),
+    report(text) {
+      clearInterval(timer);
+      panel.print(text);
+    },
     [Symbol.dispose]: () => clearInterval(timer),
   };
 }

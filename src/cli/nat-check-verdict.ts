@@ -13,7 +13,9 @@ export function titleOf(survey: NatSurvey): string {
     case "symmetric":
       return `Symmetric NAT: every destination sees another outside port, ${portsOf(survey)}`;
     case "blocked":
-      return `UDP is blocked: nothing came back from ${survey.servers.length === 1 ? "the server" : `any of ${survey.servers.length} servers`}`;
+      return survey.servers.length === 1
+        ? "UDP is blocked, or the server is down: nothing came back"
+        : `UDP is blocked: nothing came back from any of ${survey.servers.length} servers`;
     case "unknown":
       return `Could not be told: ${survey.reasons.flatMap((reason) => UNKNOWN[reason] ?? [])[0] ?? "nobody knows why"}`;
     default:
@@ -77,12 +79,7 @@ export function nextStep({ type, reasons, servers }: NatSurvey): string[] {
 /** What the verdict rests on: a sentence a line. */
 export function reasonLines(survey: NatSurvey): string[] {
   const { type, servers } = survey;
-  if (type === "blocked")
-    return [
-      servers.length === 1
-        ? "Nothing came back: UDP does not pass, or the server is down."
-        : "Nothing came back from anywhere, and so many servers are not down at the same time.",
-    ];
+  if (type === "blocked") return servers.length === 1 ? [] : ["So many servers are not down at the same time."];
   if (survey.mapped === null) return [];
   const liars = servers.filter(({ outcome }) => outcome.kind === "contradicts").length;
   return [
