@@ -27,6 +27,8 @@ test.each([
   ["a third of them lies", [40_000, 7, 40_001, 40_002, 60_000, 40_003], { kind: "sequential", delta: 1 }],
   ["anything", [40_000, 2_000, 61_003, 17_777], { kind: "random" }],
   ["anything, two of them close", [40_000, 40_001, 61_003, 17_777], { kind: "random" }],
+  // Seen in the lab: with 256 ports on either side one check in 3,000 took a random NAT for a sequential one.
+  ["anything, most of them near each other", [40_000, 40_070, 40_190, 2_000, 61_003], { kind: "random" }],
 ] as const)("outside ports: %s", (_, ports, expected) => expect(judgePorts(samples(ports))).toEqual(expected));
 
 test("a first port that is kept says nothing of a symmetric NAT's next one", () => {
