@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { StunServer } from "../../src/core/stun/server.ts";
+import { openFan } from "../../src/io/udp-fan.ts";
+import { hex } from "../bytes.ts";
+import { startServers } from "../contract/classify.ts";
 import { NATS, type NatName } from "../contract/nat-spec.ts";
 import { expectedVerdict, type Servers, verdictOf } from "../contract/verdicts.ts";
 import { ADDRESSES } from "../contract/world.ts";
@@ -9,13 +12,15 @@ import { Random } from "../random.ts";
 import { LyingServer } from "../sim/lying-server.ts";
 import { startCoturn } from "./coturn.ts";
 import { describeLab } from "./describe-lab.ts";
+import { openInside } from "./inside.ts";
 import { Lab } from "./lab.ts";
+import { Miniupnpd } from "./miniupnpd.ts";
 import type { Namespace } from "./namespace.ts";
 import { type NatWorld, openNatWorld } from "./nat-world.ts";
 import { utBinary } from "./ut-binary.ts";
 
 const ROW_LIMIT_MS = 120_000;
-const { stun: STUN, stunSecond: SECOND } = ADDRESSES;
+const { stun: STUN, stunSecond: SECOND, peer: PEER, gatewayA: GATEWAY } = ADDRESSES;
 const LIARS_SEED = 1_000;
 
 let lab: Lab;
@@ -57,6 +62,15 @@ async function startOthers(world: NatWorld): Promise<{ honest: string[]; liar: s
   return { honest, liar, dead: "203.0.113.99" };
 }
 
+/** A gateway that can do nothing but tell its address outside, in hex, by NAT-PMP (RFC 6886 §3.2). */
+async function tellAddress(router: Namespace, address: string): Promise<Disposable> {
+  const fan = await openInside(router, () => openFan([{ address: GATEWAY, port: 5351 }]));
+  fan.onDatagram = ({ from, payload }) => {
+    if (payload.length === 2) fan.send([{ socket: 0, to: from, payload: hex(`00 80 0000 00000001 ${address}`) }]);
+  };
+  return fan;
+}
+
 describeLab("ut nat check", () => {
   beforeAll(async () => {
     [lab, ut] = await Promise.all([Lab.open(), utBinary()]);
@@ -90,4 +104,83 @@ describeLab("ut nat check", () => {
       },
       ROW_LIMIT_MS,
     );
+
+  const atOnce = (name: string, body: () => Promise<void>) => test.concurrent(name, body, ROW_LIMIT_MS);
+
+  atOnce("no NAT: open", async () => {
+    await using world = await openNatWorld(lab, { a: "full-cone" });
+    using _servers = await startServers(world, "rfc5780");
+    const { report, local, gateway } = await check(world.namespaceOf("peer"), "--stun", STUN, "--port", "40000");
+    expect(verdictOf(report)).toEqual(expectedVerdict("none", undefined, "rfc5780"));
+    expect([local, gateway]).toEqual([
+      { address: PEER, port: 40_000 },
+      { address: "203.0.113.1", protocols: [], externalAddress: null },
+    ]);
+  });
+
+  atOnce("a home router that maps ports: the only NAT", async () => {
+    const wanPrefix = "11.51.100";
+    await using world = await openNatWorld(lab, { a: "port-restricted" }, { wanPrefix });
+    using _servers = await startServers(world, "rfc5780");
+    await using daemon = await Miniupnpd.start(lab, world.namespaceOf("a"));
+    const { report, gateway } = await checkAtHome(world, STUN);
+    const expected = expectedVerdict("port-restricted", undefined, "rfc5780");
+    expect(verdictOf(report)).toEqual({ ...expected, address: world.addresses.natA, layers: "one" });
+    expect(gateway).toEqual({
+      address: GATEWAY,
+      protocols: ["pcp", "nat-pmp", "upnp"],
+      externalAddress: world.addresses.natA,
+    });
+    expect(await daemon.mappings()).toEqual([]);
+  });
+
+  atOnce("a carrier's NAT behind the router's: two", async () => {
+    const map = { a: "address-restricted", carrier: "full-cone-hairpin" } as const;
+    await using world = await openNatWorld(lab, map);
+    using _servers = await startServers(world, "rfc5780");
+    using _gateway = await tellAddress(world.namespaceOf("a"), "64400002");
+    const { report, gateway } = await checkAtHome(world, STUN);
+    expect(verdictOf(report)).toEqual(expectedVerdict(map.a, map.carrier, "rfc5780"));
+    expect(gateway).toEqual({ address: GATEWAY, protocols: ["nat-pmp"], externalAddress: "100.64.0.2" });
+  });
+
+  atOnce("two checks behind one NAT at the same time", async () => {
+    await using world = await openNatWorld(lab, { a: "port-restricted" });
+    using _servers = await startServers(world, "rfc5780");
+    const hosts = [world.namespaceOf("a1"), world.namespaceOf("a2")];
+    const both = await Promise.all(hosts.map((host) => check(host, "--stun", STUN)));
+    const expected = expectedVerdict("port-restricted", undefined, "rfc5780");
+    expect(both.map(({ report }) => verdictOf(report))).toEqual([expected, expected]);
+  });
+
+  atOnce("no name can be looked up: 1, and each failure is told", async () => {
+    await using world = await openNatWorld(lab, { a: "full-cone" });
+    const { report, code } = await check(world.namespaceOf("a1"), "--stun", "stun.invalid", "--stun", "two.invalid:1");
+    expect([code, report.type, report.reasons]).toEqual([1, "unknown", ["nothing-resolved"]]);
+    const unresolved = {
+      endpoint: null,
+      outcome: { kind: "unresolved", message: expect.stringMatching(/^could not be resolved: /) },
+      otherAddress: null,
+    };
+    expect(report.servers).toEqual([
+      { name: "stun.invalid:3478", ...unresolved },
+      { name: "two.invalid:1", ...unresolved },
+    ]);
+  });
+
+  atOnce("no route: 1, and nothing is called blocked", async () => {
+    const { report, local, gateway, code } = await check(await lab.namespace("nowhere"), "--stun", STUN);
+    expect([code, report.type, report.reasons, local, gateway]).toEqual([1, "unknown", ["no-route"], null, null]);
+    expect(report.servers).toMatchObject([{ outcome: { kind: "unresolved", message: `no route to ${STUN}` } }]);
+  });
+
+  atOnce("Ctrl-C: 130, at once and without a word", async () => {
+    await using world = await openNatWorld(lab, { a: "blocked" });
+    const command = [ut, "nat", "check", "--stun", STUN];
+    const job = world.namespaceOf("a1").start("ut nat check", command);
+    await job.line(/^testing/);
+    const ended = job.line(/never/).catch(String);
+    expect(await job.stop("SIGINT")).toEqual([]);
+    expect(await ended).toContain("ended (exit 130)");
+  });
 });
