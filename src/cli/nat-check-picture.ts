@@ -38,10 +38,10 @@ export function wayOut(survey: NatSurvey): string[] {
 }
 
 function between(survey: NatSurvey): Station[] {
-  const { mapped, translated, gateway, layers, type } = survey;
+  const { mapped, translated, gateway, layers, type, reasons } = survey;
   const inside = gateway?.address;
   if (mapped === null || translated !== true) {
-    const firewall = type === "cone" ? [{ title: "firewall", lines: ["same address"] }] : [];
+    const firewall = reasons.includes("firewall") ? [{ title: "firewall", lines: ["same address"] }] : [];
     return inside === undefined ? firewall : [{ title: "gateway", lines: [inside] }, ...firewall];
   }
   const outside = type === "symmetric" ? waysOf(survey).map(({ seen }) => seen) : [formatEndpoint(mapped)];

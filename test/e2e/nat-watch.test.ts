@@ -3,6 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { identity, serverIdentity } from "./support/identities.ts";
 import type { LogLine } from "./support/logbook.ts";
 import { expectNoSecretsInLogs } from "./support/secrets.ts";
+import { stunServer } from "./support/stun-server.ts";
 import { until } from "./support/until.ts";
 import { type ConfigFolder, configFolder, listenPort, startUt, type UtProcess } from "./support/ut-process.ts";
 
@@ -12,23 +13,6 @@ const home = await identity({ cn: "home" });
 afterAll(() => expectNoSecretsInLogs(home, serverIdentity));
 
 const OVERRIDE = "203.0.113.7:40000";
-
-async function stunServer() {
-  const config = await configFolder(serverIdentity, {
-    role: "server",
-    tcp: { listen_addr: "127.0.0.1:0" },
-    server: { stun: { listen: ["127.0.0.1:0", "127.0.0.1:0"] } },
-  });
-  const server = startUt("-config", config.path);
-  const { stun } = await server.logged("start");
-  return {
-    address: String((stun as string[])[0]),
-    async [Symbol.asyncDispose]() {
-      await server[Symbol.asyncDispose]();
-      await config[Symbol.asyncDispose]();
-    },
-  };
-}
 
 /** A node that asks `stun` and a name that does not exist; nothing listens on the STUN port of its own server. */
 function watching(stun: string, nat: Record<string, unknown> = {}): Promise<ConfigFolder> {

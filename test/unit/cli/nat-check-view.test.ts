@@ -263,7 +263,7 @@ describe("the way out", () => {
       ],
     ],
     [
-      { translated: false, local: MAPPED },
+      { translated: false, local: MAPPED, reasons: ["firewall"] },
       [
         "  this machine           gateway      firewall         internet",
         "  198.51.100.2:40000 ──▶ 10.1.0.1 ──▶ same address ──▶ seen by 1 server",
