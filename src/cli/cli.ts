@@ -37,7 +37,8 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     out: (text) => process.stdout.write(`${text}\n`),
     err: (text) => process.stderr.write(`${text}\n`),
     interactive: process.stdout.isTTY === true,
-    columns: process.stdout.columns ?? 100,
+    // A terminal that has not been told its size says 0.
+    columns: process.stdout.columns || 100,
     signal: interrupt.signal,
   };
   try {

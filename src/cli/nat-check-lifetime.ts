@@ -28,9 +28,10 @@ export async function showLifetime(
   const timer = panel === undefined ? undefined : setInterval(draw, REDRAW_MS);
   try {
     const lifetime = await measure(report, terminal.signal, (so) => {
+      const before = known;
       known = formatLifetime(so);
-      if (panel === undefined) terminal.out(`  ${known}`);
-      else draw();
+      if (panel !== undefined) draw();
+      else if (known !== before) terminal.out(`  ${known}`);
     });
     const text = lifetime === undefined ? unmeasured(report, terminal) : `Lifetime: ${formatLifetime(lifetime)}`;
     if (panel === undefined) terminal.out(text);
@@ -42,10 +43,11 @@ export async function showLifetime(
 
 /** `a silent port is remembered for 28 s, and forgotten within 31 s` */
 function formatLifetime({ atLeastMs, atMostMs }: Lifetime): string {
-  const seconds = (ms: number) => `${Math.round(ms / 1_000)} s`;
-  if (atMostMs === undefined) return `a silent port is remembered for at least ${seconds(atLeastMs)}`;
-  if (atLeastMs === 0) return `a silent port is forgotten within ${seconds(atMostMs)}`;
-  return `a silent port is remembered for ${seconds(atLeastMs)}, and forgotten within ${seconds(atMostMs)}`;
+  const atLeast = `${Math.floor(atLeastMs / 1_000)} s`;
+  if (atMostMs === undefined) return `a silent port is remembered for at least ${atLeast}`;
+  const atMost = `${Math.ceil(atMostMs / 1_000)} s`;
+  if (atLeastMs === 0) return `a silent port is forgotten within ${atMost}`;
+  return `a silent port is remembered for ${atLeast}, and forgotten within ${atMost}`;
 }
 
 function unmeasured({ type }: NatReport, { signal }: Terminal): string {

@@ -8,6 +8,8 @@ import { formatOutcome } from "./nat-check-servers.ts";
 
 const REDRAW_MS = 100;
 const BAR_WIDTH = 30;
+/** What is redrawn must fit the window: of many servers the last ones are shown. */
+const MAX_SHOWN = 16;
 
 /** What a check does, while it does it. Disposal ends the redrawing. */
 export interface CheckProgress extends Disposable {
@@ -36,7 +38,7 @@ function panelProgress(terminal: Terminal, servers: number): CheckProgress {
   const startedAt = now();
   const settled: string[] = [];
   let doing = lookingUp(servers);
-  const draw = () => panel.draw([timeBar(now() - startedAt), ...settled, doing]);
+  const draw = () => panel.draw([timeBar(now() - startedAt), ...settled.slice(-MAX_SHOWN), doing]);
   const timer = setInterval(draw, REDRAW_MS);
   draw();
   return {

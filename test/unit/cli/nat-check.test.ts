@@ -101,7 +101,8 @@ describe("--lifetime", () => {
     const lifetime = [
       { atLeastMs: 0, atMostMs: 60_000 },
       { atLeastMs: 15_000 },
-      { atLeastMs: 28_000, atMostMs: 31_000 },
+      { atLeastMs: 28_100, atMostMs: 30_900 },
+      { atLeastMs: 28_200, atMostMs: 30_900 },
     ];
     const { printed, code } = await check("--lifetime", { lifetime });
     expect([code, ...printed.slice(2)]).toEqual([
