@@ -24,10 +24,7 @@ function natFacts(survey: NatSurvey): (readonly [string, string])[] {
     ...always,
     ["ports", portFact(ports)],
     ["address", pooling === null ? NOT_TOLD : POOLINGS[pooling]],
-    [
-      "hairpin",
-      hairpin === null ? NOT_TOLD : hairpin ? "yes: hosts behind this NAT meet at its outside address" : "no",
-    ],
+    ["hairpin", hairpinFact(hairpin)],
     ["NATs", layersFact(survey)],
   ];
 }
@@ -47,11 +44,15 @@ function portFact(ports: NatReport["ports"]): string {
   }
 }
 
+function hairpinFact(hairpin: boolean | null): string {
+  if (hairpin === null) return NOT_TOLD;
+  return hairpin ? "yes: hosts behind this NAT meet at its outside address" : "no";
+}
+
 function layersFact({ layers, gateway }: NatSurvey): string {
   if (layers !== null) return LAYERS[layers];
-  return gateway?.externalAddress == null
-    ? "one or more"
-    : `one or more: the gateway's own address outside is ${gateway.externalAddress}`;
+  const told = gateway?.externalAddress;
+  return told ? `one or more: the gateway's own address outside is ${told}` : "one or more";
 }
 
 const POOLINGS = {

@@ -1,6 +1,6 @@
 import type { NatSurvey } from "../app/nat-survey.ts";
-import type { ServerReport } from "../core/nat/nat-report.ts";
 import { formatEndpoint } from "../core/net/endpoint.ts";
+import { countServers } from "./nat-check-servers.ts";
 
 /** One thing on the way out, and the addresses it has, one below the other. */
 interface Station {
@@ -46,7 +46,7 @@ function between(survey: NatSurvey): Station[] {
   }
   const outside = type === "symmetric" ? waysOf(survey).map(({ seen }) => seen) : [formatEndpoint(mapped)];
   if (layers === "two-or-more") {
-    const sides = [inside, gateway?.externalAddress].filter((one) => one != null);
+    const sides = [inside, gateway?.externalAddress].filter(Boolean);
     return [
       { title: "gateway, a NAT", lines: [sides.join(SIDES)] },
       { title: "another NAT", lines: outside },
@@ -60,10 +60,9 @@ function between(survey: NatSurvey): Station[] {
 function internet(survey: NatSurvey): Station {
   const { servers, type, mapped } = survey;
   if (type === "symmetric") return { title: "internet", lines: waysOf(survey).map(({ by }) => by) };
-  const text =
-    mapped === null
-      ? `${count(servers)}, ${type === "blocked" ? "no answer" : "no address"}`
-      : `seen by ${count(servers.filter(isBelieved))}`;
+  const believed = servers.filter(({ outcome }) => outcome.kind === "answered").length;
+  const nothing = type === "blocked" ? "no answer" : "no address";
+  const text = mapped === null ? `${countServers(servers.length)}, ${nothing}` : `seen by ${countServers(believed)}`;
   return { title: "internet", lines: [text] };
 }
 
@@ -77,12 +76,4 @@ function waysOf({ servers }: NatSurvey): { seen: string; by: string }[] {
   const [only] = ways;
   if (ways.length === 1 && only !== undefined) return [only, { seen: "another port", by: "elsewhere" }];
   return ways.slice(0, MAX_WAYS);
-}
-
-function isBelieved({ outcome }: ServerReport): boolean {
-  return outcome.kind === "answered";
-}
-
-function count(servers: readonly ServerReport[]): string {
-  return servers.length === 1 ? "1 server" : `${servers.length} servers`;
 }

@@ -1,10 +1,9 @@
 import { type NatSurveyStep, SURVEY_MS } from "../app/nat-survey.ts";
 import type { NatTest } from "../core/nat/classifier-options.ts";
-import type { ServerReport } from "../core/nat/nat-report.ts";
 import { now } from "../io/clock.ts";
 import type { Terminal } from "./command.ts";
 import { bar, LivePanel } from "./live-panel.ts";
-import { formatOutcome } from "./nat-check-servers.ts";
+import { countServers, formatOutcome } from "./nat-check-servers.ts";
 
 const REDRAW_MS = 100;
 const BAR_WIDTH = 30;
@@ -60,15 +59,15 @@ function timeBar(elapsedMs: number): string {
 }
 
 function lookingUp(servers: number): string {
-  return `looking up ${count(servers)}`;
+  return `looking up ${countServers(servers)}`;
 }
 
 function formatStep(step: NatSurveyStep, servers: number): string {
   switch (step.type) {
     case "asking":
-      return `asking ${count(servers)} and the gateway`;
+      return `asking ${countServers(servers)} and the gateway`;
     case "server":
-      return `  ${formatServer(step.server)}`;
+      return `  ${step.server.name}: ${formatOutcome(step.server.outcome)}`;
     case "test":
       return TESTS[step.test];
     default:
@@ -81,11 +80,3 @@ const TESTS: Readonly<Record<NatTest, string>> = {
   filtering: "testing what is let in",
   hairpin: "testing whether hosts behind the same NAT reach each other from outside",
 };
-
-function formatServer(server: ServerReport): string {
-  return `${server.name}: ${formatOutcome(server.outcome)}`;
-}
-
-function count(servers: number): string {
-  return servers === 1 ? "1 server" : `${servers} servers`;
-}

@@ -15,6 +15,10 @@ export function serverTable(servers: readonly ServerReport[]): string[] {
   );
 }
 
+export function countServers(servers: number): string {
+  return servers === 1 ? "1 server" : `${servers} servers`;
+}
+
 /** What a server answered, or why it did not, in a few words. */
 export function formatOutcome(outcome: ServerOutcome): string {
   switch (outcome.kind) {

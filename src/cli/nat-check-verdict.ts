@@ -2,6 +2,7 @@ import type { NatSurvey } from "../app/nat-survey.ts";
 import type { Filtering } from "../core/nat/behaviour.ts";
 import type { NatReason } from "../core/nat/nat-report.ts";
 import { formatEndpoint } from "../core/net/endpoint.ts";
+import { countServers } from "./nat-check-servers.ts";
 
 /** The verdict, in one line. */
 export function titleOf(survey: NatSurvey): string {
@@ -84,23 +85,19 @@ export function reasonLines(survey: NatSurvey): string[] {
   const liars = servers.filter(({ outcome }) => outcome.kind === "contradicts").length;
   return [
     mappingReason(survey, formatEndpoint(survey.mapped)),
-    ...(liars > 0 ? [`What ${counted(liars)} saw beside that is not believed.`] : []),
+    ...(liars > 0 ? [`What ${countServers(liars)} saw beside that is not believed.`] : []),
     ...(type === "open" || type === "cone" ? [filteringReason(survey)] : []),
   ];
 }
 
 function mappingReason({ type, translated, mapping, servers }: NatSurvey, seen: string): string {
   const answers = servers.filter(({ outcome }) => outcome.kind === "answered").length;
-  const who = answers === 1 ? "The server" : counted(answers);
+  const who = answers === 1 ? "The server" : countServers(answers);
   if (translated === false) return `${seen} is this machine's own address, and what ${who.toLowerCase()} saw.`;
   if (type === "symmetric") return `${who} saw different outside ports of the same port here.`;
   if (type === "unknown" || answers > 1) return `${who} saw ${seen}.`;
   if (mapping === null) return `The server saw ${seen} at both of its ports; another address probably would, too.`;
   return `The server saw ${seen} at all of its addresses and ports.`;
-}
-
-function counted(servers: number): string {
-  return servers === 1 ? "1 server" : `${servers} servers`;
 }
 
 function filteringReason({ filtering, reasons }: NatSurvey): string {

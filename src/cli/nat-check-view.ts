@@ -27,10 +27,13 @@ function indented(lines: readonly string[]): string[] {
   return lines.map((line) => `  ${line}`);
 }
 
+const WIDE_CONE = "full or address-restricted cone NAT";
+const NARROW_CONE = "port-restricted cone NAT";
+
 const OTHERS: readonly (readonly [name: string, kind: NatKind])[] = [
   ["no NAT", { type: "open", filtering: "endpoint-independent" }],
-  ["full or address-restricted cone NAT", { type: "cone", filtering: "address-dependent" }],
-  ["port-restricted cone NAT", { type: "cone", filtering: "address-and-port-dependent" }],
+  [WIDE_CONE, { type: "cone", filtering: "address-dependent" }],
+  [NARROW_CONE, { type: "cone", filtering: "address-and-port-dependent" }],
   ["symmetric NAT", { type: "symmetric", filtering: "address-and-port-dependent" }],
   ["UDP blocked", { type: "blocked", filtering: null }],
 ];
@@ -51,10 +54,8 @@ function outlook(survey: NatSurvey): string[] {
   const peers = Map.groupBy(OTHERS, ([, kind]) => directWay(survey, kind) ?? "unknown");
   const rows = [...peers].map(([way, kinds]) => {
     const names = kinds.map(([name]) => name).join(", ");
-    return [names.replace(ALL_CONES, "any cone NAT"), WAYS[way]] as const;
+    return [names.replace(`${WIDE_CONE}, ${NARROW_CONE}`, "any cone NAT"), WAYS[way]] as const;
   });
   const width = Math.max(...rows.map(([names]) => names.length));
   return ["with a peer that has", ...rows.map(([names, way]) => `  ${names.padEnd(width)}  ${way}`), LANES];
 }
-
-const ALL_CONES = "full or address-restricted cone NAT, port-restricted cone NAT";
