@@ -25,6 +25,8 @@ export interface CandidatePair {
 
 /** RFC 8445 §6.1.2.5. */
 export const MAX_PAIRS = 100;
+/** Of foundations that no peer can tell, as theirs have no space. */
+const REVEALED = "prflx ";
 
 /**
  * The peer's candidates, and what can be tried with them, the best first (RFC 8445 §6.1.2 and §6.1.4). Pairs are told
@@ -37,7 +39,9 @@ export class Checklist {
   readonly #pairs: CandidatePair[] = [];
   readonly #triggered: CandidatePair[] = [];
   #controlling: boolean;
+  /** Candidates that checks have revealed so far, and how many of them nobody has told of since. */
   #revealed = 0;
+  #untold = 0;
 
   constructor(locals: readonly LocalCandidate[], controlling: boolean) {
     this.#bases = locals.filter(({ endpoint, base }) => sameEndpoint(endpoint, base));
@@ -62,9 +66,10 @@ export class Checklist {
   /** Pairs it with every base of ours. False when it is one too many. */
   addRemote(remote: Candidate): boolean {
     const known = this.#remotes.findIndex(({ endpoint }) => sameEndpoint(endpoint, remote.endpoint));
-    if (known >= 0) this.#tell(known, remote);
-    else if (this.#remotes.length >= MAX_CANDIDATES) return false;
-    else this.#remotes.push(remote);
+    // What a peer's checks reveal takes no room from what it tells.
+    if (known < 0 && this.#remotes.length - this.#untold >= MAX_CANDIDATES) return false;
+    if (known < 0) this.#remotes.push(remote);
+    else this.#tell(known, remote);
     const fits = this.#bases
       .filter(({ base }) => canReach(base, remote.endpoint))
       .every((local) => this.#find(local.socket, remote.endpoint) !== undefined || this.#insert(local, remote));
@@ -81,10 +86,11 @@ export class Checklist {
     if (pair !== undefined) return pair;
     const known = this.#remotes.find((remote) => sameEndpoint(remote.endpoint, endpoint));
     if (known !== undefined) return this.#insert(local, known);
-    if (this.#remotes.length >= MAX_CANDIDATES) return undefined;
+    if (this.#untold >= MAX_CANDIDATES) return undefined;
     this.#revealed += 1;
-    // Different from all that a peer can tell: those have no space.
-    const candidate: Candidate = { type: "prflx", foundation: `prflx ${this.#revealed}`, priority, endpoint };
+    this.#untold += 1;
+    const foundation = `${REVEALED}${this.#revealed}`;
+    const candidate: Candidate = { type: "prflx", foundation, priority, endpoint };
     this.#remotes.push(candidate);
     return this.#insert(local, candidate);
   }
@@ -142,7 +148,8 @@ export class Checklist {
 
   /** What the peer tells of an address that a check has revealed before. */
   #tell(known: number, remote: Candidate): void {
-    if (this.#remotes[known]?.type !== "prflx") return;
+    if (!this.#remotes[known]?.foundation.startsWith(REVEALED)) return;
+    this.#untold -= 1;
     this.#remotes[known] = remote;
     for (const pair of this.#pairs) if (sameEndpoint(pair.remote.endpoint, remote.endpoint)) pair.remote = remote;
     this.#sort();

@@ -224,17 +224,19 @@ describe("bounds", () => {
       remote(`203.0.113.${1 + from + index}`, { priority: 1 + from + index }),
     );
 
-  test("32 candidates of the peer, told and revealed together", () => {
-    const list = new Checklist([local("10.0.0.1")], true);
-    expect(many(40).filter((one) => list.addRemote(one)).length).toBe(32);
-    expect(list.reveal(local("10.0.0.1"), { address: "198.51.100.6", port: 1 }, 1)).toBeUndefined();
-    expect(list.reveal(local("10.0.0.1"), { address: "203.0.113.1", port: 6_000 }, 1)).toBeDefined();
-    const sprayed = new Checklist([local("10.0.0.1")], true);
+  test("32 candidates that the peer tells and 32 that it reveals; neither takes room from the other", () => {
+    const own = local("10.0.0.1");
+    const list = new Checklist([own], true);
     const revealed = Array.from({ length: 1_000 }, (_, port) =>
-      sprayed.reveal(local("10.0.0.1"), { address: "198.51.100.6", port }, 1),
+      list.reveal(own, { address: "198.51.100.6", port: port + 1 }, 1),
     );
     expect(revealed.filter((pair) => pair !== undefined).length).toBe(32);
-    expect(sprayed.addRemote(remote("203.0.113.1"))).toBe(false);
+    const told = many(31).filter((one) => list.addRemote(one)).length;
+    // One that was revealed and is told now leaves its room to another.
+    expect(list.addRemote(remote("198.51.100.6", { port: 1 }))).toBe(true);
+    expect([told, list.addRemote(remote("203.0.113.99")), list.pairs.length]).toEqual([31, false, 63]);
+    expect(list.reveal(own, { address: "198.51.100.6", port: 2_000 }, 1)).toBeDefined();
+    expect(list.reveal(own, { address: "198.51.100.6", port: 2_001 }, 1)).toBeUndefined();
   });
 
   test("100 pairs, the worst go (§6.1.2.5)", () => {

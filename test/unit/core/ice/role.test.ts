@@ -29,7 +29,7 @@ describe("a check of the peer (RFC 8445 §7.3.1.1)", () => {
     [false, 5n, "iceControlling", 6n, true, false],
     [false, 5n, "iceControlling", 4n, true, false],
   ] as const)(
-    "controlling %p with %d, %s with %d: accepted %p, controlling %p",
+    "controlling %p with %p, %s with %p: accepted %p, controlling %p",
     (ours, tie, theirs, other, ok, after) => {
       const one = role(ours, tie);
       expect([one.settle({ [theirs]: other }), one.controlling]).toEqual([ok, after]);
@@ -47,7 +47,7 @@ describe("a check of the peer (RFC 8445 §7.3.1.1)", () => {
     [false, 5n, false, 3n],
     [false, 3n, false, 5n],
     [true, 5n, true, 5n],
-  ] as const)("two that both say %p (%d) and %p (%d) end with one that controls", (a, tieA, b, tieB) => {
+  ] as const)("two that both say %p (%p) and %p (%p) end with one that controls", (a, tieA, b, tieB) => {
     const [one, other] = [role(a, tieA), role(b, tieB, 99n)];
     const check = (from: Role, to: Role) => {
       const claimed = from.controlling;
