@@ -1,0 +1,98 @@
+import type { DirectWay } from "../nat/direct-way.ts";
+import type { Endpoint } from "../net/endpoint.ts";
+import type { Route } from "../pipe/path-choice.ts";
+import type { PunchRole } from "../punch/probe.ts";
+import type { HardNatMode } from "./peer-options.ts";
+
+/** This process's number of a pipe. The initiator keeps it while the pipe is opened again. */
+export type PipeId = number;
+
+export type PeerEvent =
+  /** Datagrams flow, over the relay first. The responder hears of it with the initiator's first authentic packet. */
+  | {
+      readonly type: "opened";
+      readonly pipe: PipeId;
+      readonly peer: string;
+      readonly service: string;
+      readonly role: "initiator" | "responder";
+    }
+  /** The initiator's alone: it could not be opened, or was lost, and is tried again by itself. */
+  | { readonly type: "waiting"; readonly pipe: PipeId; readonly reason: string; readonly retryInMs: number }
+  /** Gone for good; nothing more comes of this number. */
+  | { readonly type: "closed"; readonly pipe: PipeId; readonly reason: string }
+  /** Somebody asked for a pipe and did not get it. `from` is who they say they are, unless it is `not-authorised`. */
+  | { readonly type: "refused"; readonly from: string; readonly service: string; readonly reason: string }
+  | { readonly type: "direct-up"; readonly pipe: PipeId; readonly path: DirectPath }
+  | { readonly type: "direct-down"; readonly pipe: PipeId }
+  /** Datagrams leave by another path from now on. */
+  | { readonly type: "route"; readonly pipe: PipeId; readonly route: Route }
+  | {
+      readonly type: "attempt-started";
+      readonly pipe: PipeId;
+      readonly attempt: number;
+      readonly mode: HardNatMode;
+      readonly way: DirectWay | "unknown";
+    }
+  | { readonly type: "attempt-ended"; readonly pipe: PipeId; readonly report: AttemptReport }
+  /** The server holds datagrams for this process, which has no lanes open. */
+  | { readonly type: "lanes-wanted" }
+  /** Another process has taken this CN: the control connection has to stay away for a minute. */
+  | { readonly type: "replaced" };
+
+/** What `P2pUdpConn` is made of: which socket sends where, and how it was won. */
+export interface DirectPath {
+  readonly socket: number;
+  readonly remote: Endpoint;
+  readonly rttMs: number;
+  readonly meta: DirectMeta;
+}
+
+export interface DirectMeta {
+  /** `peer`: an address that the other side moved to by itself, its NAT having changed it. */
+  readonly winner: "ice" | "hardnat" | "peer";
+  /** Since the attempt was started; 0 for `peer`. */
+  readonly elapsedMs: number;
+  readonly mode: HardNatMode;
+  /** Of hard-NAT. */
+  readonly role: PunchRole | null;
+}
+
+/** How one attempt to go direct ended. Causes are null for what was not tried, or did not fail. */
+export interface AttemptReport {
+  readonly attempt: number;
+  readonly mode: HardNatMode;
+  readonly way: DirectWay | "unknown";
+  readonly role: PunchRole | null;
+  readonly winner: "ice" | "hardnat" | null;
+  readonly elapsedMs: number;
+  readonly iceCause: string | null;
+  readonly hardNatCause: string | null;
+  /** Why the pipe stays on the relay; `direct` when it does not. */
+  readonly verdict: string;
+  /** The server brought both ends together. */
+  readonly wasMediated: boolean;
+  /** Hard-NAT was begun, because ICE had failed or beside it. */
+  readonly enteredHardNat: boolean;
+  /** Sent by hard-NAT. */
+  readonly packets: number;
+}
+
+/** A sealed packet for, or from, the relay path. */
+export interface ChannelDatagram {
+  readonly channel: number;
+  readonly packet: Uint8Array;
+}
+
+export interface FlowDatagram {
+  readonly pipe: PipeId;
+  readonly flow: number;
+  readonly payload: Uint8Array;
+}
+
+/**
+ * Sockets beyond the shared ones. `open`: `count` of them, each on any port, numbered from `first`; then
+ * `Peer.socketsOpened`, with however many could be opened. `close`: those numbers, but not `keep`.
+ */
+export type SocketRequest =
+  | { readonly type: "open"; readonly first: number; readonly count: number }
+  | { readonly type: "close"; readonly first: number; readonly count: number; readonly keep?: number };
