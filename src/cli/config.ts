@@ -3,7 +3,7 @@ import { formatConfig, plainConfig } from "../config/format.ts";
 import { configJsonSchema } from "../config/json-schema.ts";
 import { loadConfig } from "../config/load.ts";
 import { nearest } from "../config/nearest.ts";
-import { ROLES, type Role } from "../config/schema.ts";
+import { ROLES, type Role } from "../config/roles.ts";
 import { UtError } from "../core/error.ts";
 import { type Command, parseFlags, stringFlag, type Terminal } from "./command.ts";
 

@@ -58,6 +58,24 @@ export function endpoint(example: string) {
     });
 }
 
+/** The CN of a certificate (DESIGN "TLS"): who a node is. */
+export function commonName() {
+  const error = "a certificate name of 1 to 64 letters, digits, dots and hyphens";
+  return z
+    .string({ error })
+    .regex(/^[A-Za-z0-9.-]{1,64}$/, { error })
+    .meta({ examples: ["home"] });
+}
+
+/** The name of a service that an agent offers and a relay asks for. */
+export function serviceName() {
+  const error = "a service name of 1 to 64 letters, digits, dots, hyphens and underscores";
+  return z
+    .string({ error })
+    .regex(/^[\w.-]{1,64}$/, { error })
+    .meta({ examples: ["wireguard"] });
+}
+
 /** The path of a PEM file. Resolved against the config file's folder, with `~/` expanded, when the file is loaded. */
 export function pemPath(example: string) {
   const error = "the path of a PEM file, absolute, relative to this file, or from ~/";

@@ -98,9 +98,10 @@ function nothing(expected: string, path: KeyPath, node: SchemaNode, hints: Issue
   const required = schemaAt(path.slice(0, -1))?.required?.includes(name) ?? false;
   const advice: string[] = [];
   if (hints.neededBy !== undefined) advice.push(`the ${hints.neededBy} role needs it`);
-  else if (required) advice.push("every role needs it");
+  else if (required) advice.push(path.length > 2 ? "every entry needs it" : "every role needs it");
   if (node.examples !== undefined) advice.push(`for example ${oneLineYaml({ [name]: node.examples[0] })}`);
-  else if (node.default !== undefined) advice.push(`without the key it is ${JSON.stringify(node.default)}`);
+  else if (node.default !== undefined && hints.neededBy === undefined)
+    advice.push(`without the key it is ${JSON.stringify(node.default)}`);
   return [`expected ${expected}, got nothing`, advice.join(", ")].filter((part) => part !== "").join("; ");
 }
 

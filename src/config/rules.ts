@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { type Address, isWildcard } from "./address.ts";
-import type { Role, Settings } from "./schema.ts";
+import { ANY_ROLE, isPeerRole, type Role } from "./roles.ts";
+import type { Settings } from "./schema.ts";
 
 /** Keys from the top of the file to a value. */
 export type KeyPath = readonly (string | number)[];
@@ -15,6 +16,8 @@ export interface IssueHints {
   readonly neededBy?: Role;
 }
 
+const EXPECTED_RELAY = "at least one mapping with listen_addr, to and service";
+
 type Context = z.RefinementCtx<Settings>;
 
 /**
@@ -23,13 +26,17 @@ type Context = z.RefinementCtx<Settings>;
  */
 export function checkRules(settings: Settings, context: Context): void {
   const roles = checkRoles(settings, context);
-  if (roles.includes("client")) checkServerAddress(settings, context);
+  checkServerAddress(settings, context, roles);
   if (roles.includes("client") && roles.includes("server")) checkUdpLoop(settings, context);
   if (roles.includes("server")) {
     checkTcpPorts(settings, context);
     checkStunPorts(settings, context);
   }
-  if (sound(settings, context, "nat", "watch") === true) checkP2pPort(settings, context, roles);
+  if (roles.includes("relay")) checkRelays(settings, context, roles);
+  if (roles.includes("agent")) checkServiceNames(settings, context);
+  checkTtl(settings, context);
+  if (roles.some(isPeerRole) || sound(settings, context, "nat", "watch") === true)
+    checkP2pPort(settings, context, roles);
 }
 
 function checkRoles(settings: Settings, context: Context): readonly Role[] {
@@ -37,14 +44,16 @@ function checkRoles(settings: Settings, context: Context): readonly Role[] {
   const { role, roles } = settings;
   if (role !== undefined && roles !== undefined)
     report(context, ["roles"], "either role or roles", { conflictsWith: ["role"] });
-  else if (role === undefined && roles === undefined) report(context, ["role"], "client or server");
+  else if (role === undefined && roles === undefined) report(context, ["role"], ANY_ROLE);
   if (isFaulty(context, ["role"]) || isFaulty(context, ["roles"])) return [];
   return roles ?? (role === undefined ? [] : [role]);
 }
 
-function checkServerAddress(settings: Settings, context: Context): void {
-  if (isFaulty(context, ["tcp", "server_addr"]) || settings.tcp.server_addr !== undefined) return;
-  report(context, ["tcp", "server_addr"], `host:port such as "ec2.example.com:5443"`, { neededBy: "client" });
+function checkServerAddress(settings: Settings, context: Context, roles: readonly Role[]): void {
+  const neededBy = roles.find((role) => role !== "server");
+  if (neededBy === undefined || isFaulty(context, ["tcp", "server_addr"])) return;
+  if (settings.tcp.server_addr !== undefined) return;
+  report(context, ["tcp", "server_addr"], `host:port such as "ec2.example.com:5443"`, { neededBy });
 }
 
 /** A client that listens where its own server role delivers would feed itself for ever. */
@@ -77,6 +86,36 @@ function checkStunPorts(settings: Settings, context: Context): void {
   report(context, outside, "one public address for each entry of listen", { conflictsWith: path });
 }
 
+/** A relay without a port is none, and each port needs a socket of its own. */
+function checkRelays(settings: Settings, context: Context, roles: readonly Role[]): void {
+  if (isFaulty(context, ["relay"])) return;
+  if (settings.relay.length === 0) report(context, ["relay"], EXPECTED_RELAY, { neededBy: "relay" });
+  const local = roles.includes("client") ? sound(settings, context, "udp", "listen_addr") : undefined;
+  for (const [index, { listen_addr }] of settings.relay.entries()) {
+    const path = ["relay", index, "listen_addr"];
+    const other = settings.relay.slice(0, index).findIndex((one) => collides(one.listen_addr, listen_addr));
+    if (other !== -1) report(context, path, "a port of its own", { conflictsWith: ["relay", other, "listen_addr"] });
+    else if (local !== undefined && collides(local, listen_addr))
+      report(context, path, "a port of its own", { conflictsWith: ["udp", "listen_addr"] });
+  }
+}
+
+function checkServiceNames(settings: Settings, context: Context): void {
+  if (isFaulty(context, ["services", "udp"])) return;
+  const { udp } = settings.services;
+  for (const [index, { name }] of udp.entries()) {
+    const other = udp.slice(0, index).findIndex((one) => one.name === name);
+    if (other === -1) continue;
+    const conflictsWith = ["services", "udp", other, "name"];
+    report(context, ["services", "udp", index, "name"], "a name of its own", { conflictsWith });
+  }
+}
+
+function checkTtl(settings: Settings, context: Context): void {
+  if (isFaulty(context, ["hard_nat"]) || !settings.hard_nat.no_ttl || settings.hard_nat.ttl === "auto") return;
+  report(context, ["hard_nat", "no_ttl"], "either ttl or no_ttl", { conflictsWith: ["hard_nat", "ttl"] });
+}
+
 /** The socket of the direct plane beside the other UDP sockets of this process. */
 function checkP2pPort(settings: Settings, context: Context, roles: readonly Role[]): void {
   const own = sound(settings, context, "p2p", "listen_addr");
@@ -87,6 +126,9 @@ function checkP2pPort(settings: Settings, context: Context, roles: readonly Role
   };
   const local = sound(settings, context, "udp", "listen_addr");
   if (roles.includes("client") && local !== undefined) clash(local, ["udp", "listen_addr"]);
+  if (roles.includes("relay") && !isFaulty(context, ["relay"]))
+    for (const [index, { listen_addr }] of settings.relay.entries())
+      clash(listen_addr, ["relay", index, "listen_addr"]);
   if (!roles.includes("server") || isFaulty(context, ["server", "stun", "listen"])) return;
   for (const [index, stun] of settings.server.stun.listen.entries()) clash(stun, ["server", "stun", "listen", index]);
 }

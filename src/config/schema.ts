@@ -1,24 +1,23 @@
 import { z } from "zod";
 import type { DeepReadonly } from "./freeze.ts";
-import { listWords, mapping } from "./leaf.ts";
+import { mapping } from "./leaf.ts";
+import { ANY_ROLE, ROLES } from "./roles.ts";
 import { checkRules } from "./rules.ts";
+import { hardNatSection } from "./sections/hard-nat.ts";
 import { logSection } from "./sections/log.ts";
 import { metricsSection } from "./sections/metrics.ts";
 import { natSection } from "./sections/nat.ts";
 import { p2pSection } from "./sections/p2p.ts";
 import { queueSection } from "./sections/queue.ts";
+import { relaySection } from "./sections/relay.ts";
 import { serverSection } from "./sections/server.ts";
+import { servicesSection } from "./sections/services.ts";
 import { tcpSection } from "./sections/tcp.ts";
 import { tlsSection } from "./sections/tls.ts";
 import { udpSection } from "./sections/udp.ts";
 
-/** What a process can be. One process may be several of them. */
-export const ROLES = ["client", "server"] as const;
-export type Role = (typeof ROLES)[number];
-
-const ONE_ROLE = listWords(ROLES);
 const roleLeaf = z.enum(ROLES, {
-  error: ({ input }) => (Array.isArray(input) ? `${ONE_ROLE}, several of them under "roles"` : ONE_ROLE),
+  error: ({ input }) => (Array.isArray(input) ? `${ANY_ROLE}, several of them under "roles"` : ANY_ROLE),
 });
 
 const settings = mapping({
@@ -41,6 +40,9 @@ const settings = mapping({
   server: serverSection.prefault({}),
   p2p: p2pSection.prefault({}),
   nat: natSection.prefault({}),
+  hard_nat: hardNatSection.prefault({}),
+  relay: relaySection,
+  services: servicesSection.prefault({}),
 });
 
 /** The file key for key, with defaults in place, before `role` and `roles` became one. */

@@ -1,8 +1,7 @@
 import { z } from "zod";
 import { isHost } from "../address.ts";
-import { mapping, pemPath } from "../leaf.ts";
+import { commonName, mapping, pemPath } from "../leaf.ts";
 
-const EXPECTED_CN = "a certificate name of 1 to 64 letters, digits, dots and hyphens";
 const EXPECTED_NAME = "a host name or an IPv4 address, without a port";
 
 /** Certificates of this node (DESIGN "TLS"). Paths only: a config never holds a key. */
@@ -16,9 +15,7 @@ export const tlsSection = mapping({
     .optional()
     .describe("Client: name the server's certificate must carry. Unset: the host of tcp.server_addr."),
   deny_cn: z
-    .array(z.string({ error: EXPECTED_CN }).regex(/^[A-Za-z0-9.-]{1,64}$/, { error: EXPECTED_CN }), {
-      error: "a list of certificate names",
-    })
+    .array(commonName(), { error: "a list of certificate names" })
     .default([])
     .describe("Server: certificate names that are shut out although the CA signed them."),
 })

@@ -38,7 +38,7 @@ describe("ut config example", () => {
 
   test("suggests a role for a misspelt one, and takes no more than one", async () => {
     expect(await run("example", "sever")).toEqual({
-      error: `usage.bad-value: Cannot run ut config example: expected client, server, got "sever"; did you mean "server"`,
+      error: `usage.bad-value: Cannot run ut config example: expected client, server, agent, relay, got "sever"; did you mean "server"`,
     });
     expect(await run("example", "client", "server")).toEqual({
       error: `usage.bad-value: Cannot run ut config example: expected nothing more, got "server"`,
@@ -89,8 +89,11 @@ server:
       - 0.0.0.0:3479
     public_addrs: []
 p2p:
+  direct: true
   listen_addr: 0.0.0.0:0
   port_mapping: true
+  include_loopback: false
+  prefer: auto
 nat:
   watch: false
   stun_servers:
@@ -105,6 +108,20 @@ nat:
     - stun.sipgate.net:3478
     - stun.voip.eutelia.it:3478
   reflex_override: null
+hard_nat:
+  mode: off
+  role: auto
+  socket_count: 256
+  scan_count: 512
+  interval_ms: 250
+  batch_interval_ms: 1000
+  ttl: auto
+  no_ttl: false
+  window_ms: 10000
+  assist_delay_ms: 300
+relay: []
+services:
+  udp: []
 `;
 
   test("prints the config in effect, every default filled in", async () => {

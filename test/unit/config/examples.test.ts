@@ -4,7 +4,7 @@ import { EXAMPLES } from "../../../src/config/examples.ts";
 import { formatConfig, plainConfig } from "../../../src/config/format.ts";
 import { configJsonSchema, keyPaths, schemaAt } from "../../../src/config/json-schema.ts";
 import { loadConfig, parseConfig } from "../../../src/config/load.ts";
-import { ROLES } from "../../../src/config/schema.ts";
+import { ROLES } from "../../../src/config/roles.ts";
 import { TLS } from "./config-text.ts";
 
 /** Keys without a default, or with nothing as default: what the example shows for them is an example. */

@@ -94,7 +94,46 @@ const KEYS: Record<string, KeyCase> = {
     refuses: ["", "203.0.113.7:3478", 3478, true, { a: 1 }, Array(9).fill("203.0.113.7:3478")],
   },
   "p2p.listen_addr": listener("0.0.0.0:0", { host: "0.0.0.0", port: 0 }),
+  "p2p.direct": trueOrFalse(true),
   "p2p.port_mapping": trueOrFalse(true),
+  "p2p.include_loopback": trueOrFalse(false),
+  "p2p.prefer": word("auto", ["auto", "direct", "relay"], "auto, direct or relay"),
+  "hard_nat.mode": word("off", ["off", "fallback", "assist", "force"], "off, fallback, assist or force"),
+  "hard_nat.role": word("auto", ["auto", "nat3", "nat4"], "auto, nat3 or nat4"),
+  "hard_nat.socket_count": whole(256, 1, 1024),
+  "hard_nat.scan_count": whole(512, 1, 4096),
+  "hard_nat.interval_ms": whole(250, 20, 60_000, "milliseconds"),
+  "hard_nat.batch_interval_ms": whole(1_000, 100, 300_000, "milliseconds"),
+  "hard_nat.ttl": {
+    expected: "auto or a whole number from 1 to 255",
+    fallback: "auto",
+    takes: [same("auto"), same(1), same(255)],
+    refuses: ["", "Auto", "5", 0, 256, 1.5, true, [5], { a: 5 }],
+  },
+  "hard_nat.no_ttl": trueOrFalse(false),
+  "hard_nat.window_ms": whole(10_000, 500, 300_000, "milliseconds"),
+  "hard_nat.assist_delay_ms": whole(300, 0, 10_000, "milliseconds"),
+  relay: {
+    expected: "a list of up to 64 mappings with listen_addr, to and service",
+    fallback: [],
+    takes: [
+      same([]),
+      [
+        [{ listen_addr: ":9", to: "office", service: "wg", idle_seconds: 86_400 }],
+        [{ listen_addr: { host: "::", port: 9 }, to: "office", service: "wg", idle_seconds: 86_400 }],
+      ],
+    ],
+    refuses: ["", 5, true, { a: 1 }, Array(65).fill({ listen_addr: ":0", to: "office", service: "wg" })],
+  },
+  "services.udp": {
+    expected: "a list of up to 64 mappings with name, target and allow",
+    fallback: [],
+    takes: [
+      same([]),
+      [[{ name: "wg_1.a-b", target: "[::1]:9" }], [{ name: "wg_1.a-b", target: { host: "::1", port: 9 }, allow: [] }]],
+    ],
+    refuses: ["", 5, true, { a: 1 }, Array(65).fill({ name: "wg", target: "127.0.0.1:9" })],
+  },
   "nat.watch": trueOrFalse(false),
   "nat.stun_servers": {
     expected: `a list of up to 32 STUN servers such as ["stun.l.google.com:19302"]`,
@@ -167,6 +206,46 @@ describe("a list of certificate names", () => {
     ));
 });
 
+describe("an entry of a list", () => {
+  const entry = { listen_addr: "127.0.0.1:0", to: "office", service: "wg" };
+  const udp = { name: "wg", target: "127.0.0.1:9" };
+  const cases: [list: string, entry: object, ...problems: string[]][] = [
+    ["relay", { ...entry, idle_seconds: 0 }, "idle_seconds: expected a whole number of seconds from 1 to 86400, got 0"],
+    ["relay", { ...entry, to: "a b" }, `to: expected ${CN}, got "a b"`],
+    [
+      "relay",
+      { ...entry, service: "a b" },
+      `service: expected a service name of 1 to 64 letters, digits, dots, hyphens and underscores, got "a b"`,
+    ],
+    [
+      "relay",
+      { listen_addr: ":0" },
+      `to: expected ${CN}, got nothing; every entry needs it, for example to: office`,
+      `service: expected a service name of 1 to 64 letters, digits, dots, hyphens and underscores, got nothing; every entry needs it, for example service: wireguard`,
+    ],
+    ["relay", { ...entry, too: 1 }, `too: expected a key of relay[0], got "too"; did you mean "to"`],
+    [
+      "services.udp",
+      { ...udp, target: ":9" },
+      `target: expected one host to reach, not every interface, got ":9"; did you mean "127.0.0.1:9"`,
+    ],
+    [
+      "services.udp",
+      { ...udp, allow: "home" },
+      `allow: expected a list of certificate names, got the text "home"; did you mean ["home"]`,
+    ],
+    ["services.udp", { ...udp, allow: ["a b"] }, `allow[0]: expected ${CN}, got "a b"`],
+  ];
+  for (const [list, given, ...problems] of cases)
+    test(`${list} refuses ${JSON.stringify(given)}`, () => {
+      const lines = refusal(configText(list, [given])).split("\n");
+      expect(lines.map((line) => line.replace(/^ut\.yaml:\d+:\d+: /, ""))).toEqual([
+        "config.invalid",
+        ...problems.map((problem) => `${list}[0].${problem}`),
+      ]);
+    });
+});
+
 function parsed(name: string, value: unknown): unknown {
   const config: unknown = parseConfig(configText(name, value), "/c/ut.yaml");
   return name.split(".").reduce((parent, key) => (parent as Record<string, unknown>)[key], config);
@@ -177,8 +256,9 @@ function configText(name: string, value: unknown): string {
   const tls = { ca_cert: "/c/ca.pem", cert: "/c/node.pem", key: "/c/node.key" };
   const config: Record<string, unknown> = { role: "server", tcp: {}, tls };
   const [section = "", ...keys] = name.split(".");
+  if (value === undefined) return stringify(config);
   const inner = keys.reduceRight((child, key) => ({ [key]: child }), value) as Record<string, unknown>;
-  if (value !== undefined) config[section] = { ...(config[section] as Record<string, unknown>), ...inner };
+  config[section] = keys.length === 0 ? value : { ...(config[section] as Record<string, unknown>), ...inner };
   return stringify(config);
 }
 

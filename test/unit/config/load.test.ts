@@ -96,8 +96,28 @@ describe("the seed's config", () => {
             public_addrs: [],
           },
         },
-        p2p: { listen_addr: { host: "0.0.0.0", port: 0 }, port_mapping: true },
+        p2p: {
+          direct: true,
+          listen_addr: { host: "0.0.0.0", port: 0 },
+          port_mapping: true,
+          include_loopback: false,
+          prefer: "auto",
+        },
         nat: { watch: false, stun_servers: STUN_SERVERS, reflex_override: null },
+        hard_nat: {
+          mode: "off",
+          role: "auto",
+          socket_count: 256,
+          scan_count: 512,
+          interval_ms: 250,
+          batch_interval_ms: 1_000,
+          ttl: "auto",
+          no_ttl: false,
+          window_ms: 10_000,
+          assist_delay_ms: 300,
+        },
+        relay: [],
+        services: { udp: [] },
       }));
 
   test("states the defaults: a config without its optional keys is the same", () => {

@@ -119,6 +119,50 @@ describe("the socket of the direct plane", () => {
   });
 });
 
+describe("a process that is an end of pipes", () => {
+  const peer = (roles: string, more: string) =>
+    refusal(`roles: ${roles}\n${TLS}tcp: { server_addr: "a:1" }\n${more}\n`);
+  const entry = (listen: string) => `{ listen_addr: "${listen}", to: office, service: wg }`;
+
+  test.each(["agent", "relay"])("needs the server's address: %s", (role) =>
+    expect(refusal(`role: ${role}\n${TLS}relay: [${entry(":1")}]\n`)).toBe(
+      `config.invalid\nut.yaml:1:1: tcp.server_addr: expected host:port such as "ec2.example.com:5443", got nothing; the ${role} role needs it, for example server_addr: ec2.example.com:5443`,
+    ),
+  );
+
+  test("needs a port to be a relay, and each port has a socket of its own", () => {
+    expect(peer("[relay]", "")).toBe(
+      "config.invalid\nut.yaml:1:1: relay: expected at least one mapping with listen_addr, to and service, got nothing; the relay role needs it",
+    );
+    expect(peer("[relay]", `relay: [${entry("127.0.0.1:5")}, ${entry(":5")}]`)).toBe(
+      `config.invalid\nut.yaml:4:81: relay[1].listen_addr: expected a port of its own, got ":5"; relay[0].listen_addr is "127.0.0.1:5" (line 4)`,
+    );
+    expect(peer("[relay, client]", `relay: [${entry("127.0.0.1:15000")}]`)).toBe(
+      `config.invalid\nut.yaml:4:24: relay[0].listen_addr: expected a port of its own, got "127.0.0.1:15000"; udp.listen_addr is "127.0.0.1:15000" (the default)`,
+    );
+    expect(peer("[relay]", `relay: [${entry(":5")}]\np2p: { listen_addr: "0.0.0.0:5" }`)).toBe(
+      `config.invalid\nut.yaml:5:21: p2p.listen_addr: expected a port of its own, got "0.0.0.0:5"; relay[0].listen_addr is ":5" (line 4)`,
+    );
+    expect(peer("[relay]", `relay: [${entry("127.0.0.1:15000")}, ${entry(":0")}, ${entry(":0")}]`)).toBe("accepted");
+    expect(peer("[agent]", `relay: [${entry(":5")}, ${entry(":5")}]`)).toBe("accepted");
+  });
+
+  test("names each service once", () => {
+    const service = (name: string) => `{ name: ${name}, target: "127.0.0.1:9" }`;
+    expect(peer("[agent]", `services: { udp: [${service("wg")}, ${service("dns")}, ${service("wg")}] }`)).toBe(
+      `config.invalid\nut.yaml:4:102: services.udp[2].name: expected a name of its own, got "wg"; services.udp[0].name is "wg" (line 4)`,
+    );
+    expect(peer("[agent]", "")).toBe("accepted");
+  });
+
+  test("has a time to live or none", () => {
+    expect(peer("[agent]", "hard_nat: { ttl: 5, no_ttl: true }")).toBe(
+      `config.invalid\nut.yaml:4:29: hard_nat.no_ttl: expected either ttl or no_ttl, got true; hard_nat.ttl is 5 (line 4)`,
+    );
+    expect(peer("[agent]", "hard_nat: { no_ttl: true }")).toBe("accepted");
+  });
+});
+
 describe("rules rest where a value is already reported", () => {
   test("no second line about a bad address, and other rules still speak", () =>
     expect(
