@@ -9,7 +9,8 @@ import { signedOffer } from "./offer.ts";
  * most `MAX_CTRL_BYTES`, JSON with a `type`. Unknown fields and types are ignored. Source: DESIGN "Signalling".
  *
  *     agent   → register                                        server → registered
- *     peer    → peer_info                                       (whenever what it knows of its network changes)
+ *     peer    → resume                                          (first on a new connection: the channels it still has)
+ *     peer    → peer_info     server → peer_info                (whenever what it knows of its network changes)
  *     relay   → open_p2p      server → p2p_incoming → agent     agent → p2p_accept | p2p_reject
  *     server  → p2p_opened ×2 | p2p_failed
  *     both    ⇄ candidates    server → start_punching ×2        (ICE)
@@ -22,6 +23,8 @@ const service = z.string().max(64);
 const requestId = z.int().min(1).max(0xffff_ffff);
 /** The server's number of one end of a pipe; the two ends of one pipe have different ones. */
 const channel = z.int().min(1).max(0xffff_ffff);
+/** Which try to go direct; each end names it with the same number. */
+const attempt = z.int().min(0).max(0xffff);
 const milliseconds = z.number().min(0).max(600_000);
 const endpoint = z
   .string()
@@ -55,41 +58,49 @@ const SCHEMAS = {
   }),
   ping: z.object({ id: z.int() }),
   pong: z.object({ id: z.int() }),
-  peer_info: z.object({ info: peerInfo }),
+  /** From the server with the channel whose other end says it now. */
+  peer_info: z.object({ channel: channel.optional(), info: peerInfo }),
+  /** The server closes every other channel of this session, and says `p2p_close` of each that it does not know. */
+  resume: z.object({ channels: z.array(channel).max(64) }),
   open_p2p: z.object({ request_id: requestId, to: cn, service, offer: signedOffer }),
   p2p_incoming: z.object({ channel, from: cn, service, offer: signedOffer, peer: peerInfo }),
   p2p_accept: z.object({ channel, answer: signedOffer }),
   p2p_reject: z.object({ channel, reason: z.string().max(64) }),
-  /** To the initiator with the answer, to the target without. `rtt_ms`: the server's to each end. */
+  /** To the initiator with the answer, to the target without. `rtt_ms`: the server's to each end; null: not measured. */
   p2p_opened: z.object({
     channel,
     request_id: requestId.optional(),
     answer: signedOffer.optional(),
     peer: peerInfo,
-    rtt_ms: milliseconds,
-    peer_rtt_ms: milliseconds,
+    rtt_ms: milliseconds.nullable(),
+    peer_rtt_ms: milliseconds.nullable(),
   }),
-  p2p_failed: z.object({ request_id: requestId, reason: z.string().max(64) }),
-  candidates: z.object({ channel, attempt: z.int().min(0).max(0xffff), candidates, last: z.boolean() }),
-  start_punching: z.object({ channel, attempt: z.int().min(0).max(0xffff), delay_ms: milliseconds }),
+  p2p_failed: z.object({
+    request_id: requestId,
+    reason: z.string().max(64),
+    /** Whose word it is: a target's reject is not worth a retry. */
+    by: z.enum(["server", "target"]).catch("server"),
+  }),
+  candidates: z.object({ channel, attempt, candidates, last: z.boolean() }),
+  start_punching: z.object({ channel, attempt, delay_ms: milliseconds }),
   /** "I want to punch as this role": the server introduces both once both have asked. */
   punch_request: z.object({
     channel,
-    attempt: z.int().min(0).max(0xffff),
+    attempt,
     role: z.enum(["nat3", "nat4"]),
     reflex: endpoint,
   }),
   punch_introduce: z.object({
     channel,
-    attempt: z.int().min(0).max(0xffff),
+    attempt,
     role: z.enum(["nat3", "nat4"]),
     peer_reflex: endpoint,
     delay_ms: milliseconds,
   }),
-  punch_ack: z.object({ channel, attempt: z.int().min(0).max(0xffff) }),
+  punch_ack: z.object({ channel, attempt }),
   punch_reject: z.object({
     channel,
-    attempt: z.int().min(0).max(0xffff),
+    attempt,
     reason: z.enum(["rate-limited", "unknown-target", "no-session", "reflex-mismatch"]),
   }),
   /** How going direct ended, for the server's counters and log. */
@@ -110,6 +121,8 @@ export type Signal = { [Type in Types]: { type: Type } & z.output<(typeof SCHEMA
 /** As it is written: addresses and candidates in text. */
 export type SignalInput = { [Type in Types]: { type: Type } & z.input<(typeof SCHEMAS)[Type]> }[Types];
 export type PeerInfo = z.output<typeof peerInfo>;
+/** As it is written. */
+export type PeerInfoInput = z.input<typeof peerInfo>;
 export type PunchReject = z.output<typeof SCHEMAS.punch_reject>["reason"];
 
 export type DecodedSignal =
