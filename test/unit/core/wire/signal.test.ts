@@ -23,6 +23,8 @@ const SIGNALS: [SignalInput, object][] = [
   [{ type: "ping", id: 7 }, {}],
   [{ type: "pong", id: 7 }, {}],
   [{ type: "peer_info", info: { ...peer, caps: ["x"] } }, { info: peerRead }],
+  [{ type: "peer_info", channel: 3, info: { ...peer, caps: ["x"] } }, { info: peerRead }],
+  [{ type: "resume", channels: [1, 0xffff_ffff] }, {}],
   [{ type: "open_p2p", request_id: 1, to: "office", service: "wireguard", offer }, {}],
   [
     { type: "p2p_incoming", channel: 2, from: "home", service: "s", offer, peer: { ...peer, caps: ["x"] } },
@@ -31,10 +33,10 @@ const SIGNALS: [SignalInput, object][] = [
   [{ type: "p2p_accept", channel: 2, answer: offer }, {}],
   [{ type: "p2p_reject", channel: 2, reason: "not-allowed" }, {}],
   [
-    { type: "p2p_opened", channel: 3, peer: { ...peer, caps: ["x"] }, rtt_ms: 20.5, peer_rtt_ms: 31 },
+    { type: "p2p_opened", channel: 3, peer: { ...peer, caps: ["x"] }, rtt_ms: 20.5, peer_rtt_ms: null },
     { peer: peerRead },
   ],
-  [{ type: "p2p_failed", request_id: 1, reason: "peer-not-reachable" }, {}],
+  [{ type: "p2p_failed", request_id: 1, reason: "peer-not-reachable", by: "server" }, {}],
   [{ type: "candidates", channel: 3, attempt: 0, candidates: [host], last: true }, { candidates: [hostRead] }],
   [{ type: "start_punching", channel: 3, attempt: 0, delay_ms: 5.25 }, {}],
   [
@@ -88,6 +90,7 @@ test.each([
   ["invalid", '{"type":"punch_request","channel":1,"attempt":0,"role":"nat3","reflex":"10.0.0.1"}'],
   ["invalid", '{"type":"open_p2p","request_id":1,"to":"a b","service":"","offer":{}}'],
   ["invalid", '{"type":"p2p_close","channel":0,"reason":""}'],
+  ["invalid", `{"type":"resume","channels":[${Array.from({ length: 65 }, (_, i) => i + 1)}]}`],
   ["too-large", `{"type":"ping","id":1,"x":"${"x".repeat(MAX_CTRL_BYTES)}"}`],
 ] as const)("%s: %.60s", (kind, text) => expect(decodeSignal(utf8(text))).toEqual({ ok: false, kind } as never));
 
