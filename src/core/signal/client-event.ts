@@ -41,14 +41,14 @@ export type SignalClientEvent =
       readonly reason: string;
       readonly by: "server" | "target";
     }
-  /** The other end knows more of its network by now. */
-  | { readonly type: "peer-info"; readonly channel: Channel; readonly peer: PeerInfo }
   | {
       readonly type: "candidates";
       readonly channel: Channel;
       readonly attempt: number;
       readonly candidates: readonly Candidate[];
       readonly last: boolean;
+      /** What the other end knows of its network now. */
+      readonly peer: PeerInfo;
     }
   /** Both ends have sent candidates of this attempt: begin `delayMs` from now, and so does the other end. */
   | {

@@ -10,7 +10,7 @@ import { signedOffer } from "./offer.ts";
  *
  *     agent   → register                                        server → registered
  *     peer    → resume                                          (first on a new connection: the channels it still has)
- *     peer    → peer_info     server → peer_info                (whenever what it knows of its network changes)
+ *     peer    → peer_info                                       (whenever what it knows of its network changes)
  *     relay   → open_p2p      server → p2p_incoming → agent     agent → p2p_accept | p2p_reject
  *     server  → p2p_opened ×2 | p2p_failed
  *     both    ⇄ candidates    server → start_punching ×2        (ICE)
@@ -58,8 +58,7 @@ const SCHEMAS = {
   }),
   ping: z.object({ id: z.int() }),
   pong: z.object({ id: z.int() }),
-  /** From the server with the channel whose other end says it now. */
-  peer_info: z.object({ channel: channel.optional(), info: peerInfo }),
+  peer_info: z.object({ info: peerInfo }),
   /** The server closes every other channel of this session, and says `p2p_close` of each that it does not know. */
   resume: z.object({ channels: z.array(channel).max(64) }),
   open_p2p: z.object({ request_id: requestId, to: cn, service, offer: signedOffer }),
@@ -81,7 +80,8 @@ const SCHEMAS = {
     /** Whose word it is: a target's reject is not worth a retry. */
     by: z.enum(["server", "target"]).catch("server"),
   }),
-  candidates: z.object({ channel, attempt, candidates, last: z.boolean() }),
+  /** With what the sender knows of its network now: both ends choose the way of this attempt by the same two. */
+  candidates: z.object({ channel, attempt, candidates, last: z.boolean(), peer: peerInfo }),
   start_punching: z.object({ channel, attempt, delay_ms: milliseconds }),
   /** "I want to punch as this role": the server introduces both once both have asked. */
   punch_request: z.object({

@@ -23,7 +23,6 @@ const SIGNALS: [SignalInput, object][] = [
   [{ type: "ping", id: 7 }, {}],
   [{ type: "pong", id: 7 }, {}],
   [{ type: "peer_info", info: { ...peer, caps: ["x"] } }, { info: peerRead }],
-  [{ type: "peer_info", channel: 3, info: { ...peer, caps: ["x"] } }, { info: peerRead }],
   [{ type: "resume", channels: [1, 0xffff_ffff] }, {}],
   [{ type: "open_p2p", request_id: 1, to: "office", service: "wireguard", offer }, {}],
   [
@@ -37,7 +36,10 @@ const SIGNALS: [SignalInput, object][] = [
     { peer: peerRead },
   ],
   [{ type: "p2p_failed", request_id: 1, reason: "peer-not-reachable", by: "server" }, {}],
-  [{ type: "candidates", channel: 3, attempt: 0, candidates: [host], last: true }, { candidates: [hostRead] }],
+  [
+    { type: "candidates", channel: 3, attempt: 0, candidates: [host], last: true, peer: { ...peer, caps: ["x"] } },
+    { candidates: [hostRead], peer: peerRead },
+  ],
   [{ type: "start_punching", channel: 3, attempt: 0, delay_ms: 5.25 }, {}],
   [
     { type: "punch_request", channel: 3, attempt: 1, role: "nat3", reflex: "[2001:db8::1]:9" },
@@ -70,10 +72,20 @@ describe("what a newer peer says", () => {
       signal: { type: "peer_info", info: { nat: "unknown", filtering: null, reflex: null, caps: [] } },
     });
     const strange = ["candidate:1 1 tcp 5 192.0.2.1 5 typ host", host, "candidate:2 1 udp 5 name.local 5 typ host"];
-    expect(decoded({ type: "candidates", channel: 1, attempt: 0, candidates: strange, last: false })).toEqual({
-      ok: true,
-      signal: { type: "candidates", channel: 1, attempt: 0, candidates: [hostRead], last: false } as never,
-    });
+    const unknown = { nat: "unknown", filtering: null, reflex: null, caps: [] };
+    expect(decoded({ type: "candidates", channel: 1, attempt: 0, candidates: strange, last: false, peer: {} })).toEqual(
+      {
+        ok: true,
+        signal: {
+          type: "candidates",
+          channel: 1,
+          attempt: 0,
+          candidates: [hostRead],
+          last: false,
+          peer: unknown,
+        } as never,
+      },
+    );
   });
 
   test("unknown types are told apart from broken ones", () => {
