@@ -10,12 +10,14 @@ const PORTS = { from: 1_024, to: 65_535 };
 const PORT_TRIES = 100_000;
 /** The scope of a mapping that is for every destination. */
 const ANY_REMOTE = 0;
+/** The scope of a port mapping: never a destination. */
+const FORWARDED = -1;
 
 /** One outside port of one inside socket. */
 interface Mapping {
   readonly inside: EndId;
   readonly port: number;
-  /** The destinations it is for (RFC 4787 §4.1): `ANY_REMOTE`, an address or an end. */
+  /** The destinations it is for (RFC 4787 §4.1): `ANY_REMOTE`, an address or an end; `FORWARDED`. */
   readonly scope: number;
   readonly flows: Map<EndId, Flow>;
 }
@@ -48,6 +50,8 @@ export class Nat {
   readonly #mappings = new Map<EndId, Map<number, Mapping>>();
   /** By outside port, then by scope. */
   readonly #byPort = new Map<number, Map<number, Mapping>>();
+  /** By outside port. */
+  readonly #forwards = new Map<number, Mapping>();
   /** By outside end, then by port: what strangers sent to the NAT itself, if it takes such. */
   readonly #own = new Map<EndId, Map<number, Flow>>();
   /** Those used longest ago first. */
@@ -71,7 +75,12 @@ export class Nat {
     return { flows: this.#flows.size, peakFlows: this.#peakFlows, ports: this.#byPort.size };
   }
 
-  /** Forgets everything, as a restart does. */
+  /** A port mapping: whoever sends to `port`, which must be free, reaches the inside end and is answered from there. */
+  forward(port: number, inside: EndId): void {
+    this.#forwards.set(port, { inside, port, scope: FORWARDED, flows: new Map() });
+  }
+
+  /** Forgets all traffic, as a restart does. */
   forget(): void {
     for (const flow of this.#flows) this.#end(flow);
   }
@@ -135,14 +144,17 @@ export class Nat {
     const port = portIn(to);
     // Conntrack comes before all rules: what once ended here goes on ending here.
     const own = this.#own.get(from)?.get(port);
-    const mappings = own === undefined ? this.#byPort.get(port) : undefined;
-    if (mappings === undefined) return undefined;
+    if (own !== undefined) return undefined;
+    const mappings = this.#byPort.get(port);
+    if (mappings === undefined) return this.#forwards.get(port);
     const meant = mappings.get(from) ?? mappings.get(addressIn(from)) ?? mappings.get(ANY_REMOTE);
     if (meant?.flows.has(from)) return meant;
     return mappings.values().find(({ flows }) => admitsStranger(this.spec.filtering, flows, from));
   }
 
   #mappingFor(inside: EndId, remote: EndId): Mapping {
+    const forward = this.#forwards.values().find((one) => one.inside === inside && one.flows.has(remote));
+    if (forward !== undefined) return forward;
     const scope = this.#scopeOf(remote);
     return this.#mappings.get(inside)?.get(scope) ?? this.#open(inside, scope, remote);
   }
@@ -189,7 +201,7 @@ export class Nat {
 
   /** Two mappings may share a port as long as no destination can be meant by both. */
   #isFree(port: number, scope: number, remote: EndId): boolean {
-    if (this.#own.get(remote)?.has(port)) return false;
+    if (this.#own.get(remote)?.has(port) || this.#forwards.has(port)) return false;
     const taken = this.#byPort.get(port);
     return taken === undefined || (scope !== ANY_REMOTE && !taken.has(ANY_REMOTE) && !taken.has(scope));
   }

@@ -1,6 +1,6 @@
 import type { RandomBytes } from "../machine.ts";
 import { type Integrity, shortTermKey } from "../stun/integrity.ts";
-import { STUN_TIMING, StunTransaction } from "../stun/transaction.ts";
+import { type StunTiming, StunTransaction } from "../stun/transaction.ts";
 import type { Instant } from "../time.ts";
 import { peerReflexivePriority } from "./candidate.ts";
 import type { CandidatePair } from "./checklist.ts";
@@ -17,17 +17,31 @@ export interface CheckParties {
 
 /** RFC 8445 §14.3: the first wait of a check is no shorter. */
 export const MIN_RTO_MS = 500;
-/** The wait after a check's last request, in first waits: ICE is over long before. */
-const LAST_WAIT = 2;
+
+/**
+ * When a check is sent again. `patient`: in waits that double, as the peer may begin seconds later, and what may be sent
+ * to an address that is silent is little. `steady`: from there something has come, so only loss can be in the way.
+ */
+const TIMINGS = {
+  patient: { rtoMs: MIN_RTO_MS, sends: 7, lastWait: 2 },
+  /** To the end of ICE. */
+  steady: { rtoMs: MIN_RTO_MS, growth: 1, sends: 20, lastWait: 2 },
+} as const satisfies Record<string, StunTiming>;
+
+export interface CheckOptions {
+  readonly nominates?: boolean;
+  /** `patient` unless told. */
+  readonly timing?: keyof typeof TIMINGS;
+  readonly rtoMs?: number;
+}
 
 /** A connectivity check of a pair (RFC 8445 §7.2): a Binding request that only the peer can answer. */
 export function checkRequest(
   now: Instant,
   { random, role, local, remote }: CheckParties,
   pair: CandidatePair,
-  options: { readonly nominates?: boolean; readonly rtoMs?: number } = {},
+  { nominates = false, timing = "patient", rtoMs = MIN_RTO_MS }: CheckOptions = {},
 ): StunTransaction {
-  const { nominates = false, rtoMs = MIN_RTO_MS } = options;
   return new StunTransaction({
     now,
     to: pair.remote.endpoint,
@@ -40,7 +54,7 @@ export function checkRequest(
       ...(nominates ? { useCandidate: true } : {}),
     },
     encode: { integrity: iceIntegrity(remote), fingerprint: true },
-    timing: { ...STUN_TIMING, rtoMs, lastWait: LAST_WAIT },
+    timing: { ...TIMINGS[timing], rtoMs },
   });
 }
 

@@ -2,7 +2,7 @@ import type { Datagram, Transmit } from "../machine.ts";
 import { transactionIdOf } from "../stun/message.ts";
 import type { StunOutcome, StunTransaction } from "../stun/transaction.ts";
 import { type Instant, NEVER } from "../time.ts";
-import { type CheckParties, checkRequest } from "./check-request.ts";
+import { type CheckOptions, type CheckParties, checkRequest } from "./check-request.ts";
 import type { CandidatePair } from "./checklist.ts";
 import type { IceCounters } from "./ice-counters.ts";
 import type { ReachBudget } from "./reach-budget.ts";
@@ -46,15 +46,11 @@ export class CheckTable {
   }
 
   /** Checks the pair. False when nothing may be sent there any more. */
-  start(
-    now: Instant,
-    parties: CheckParties,
-    pair: CandidatePair,
-    { nominates, rtoMs }: { readonly nominates: boolean; readonly rtoMs: number },
-  ): boolean {
-    const transaction = checkRequest(now, parties, pair, { nominates, rtoMs });
+  start(now: Instant, parties: CheckParties, pair: CandidatePair, options: CheckOptions): boolean {
+    const transaction = checkRequest(now, parties, pair, options);
     if (!this.#send(transaction)) return false;
     const { controlling } = parties.role;
+    const { nominates = false } = options;
     this.#checks.set(transaction.id, { pair, controlling, nominates, cancelled: false, transaction });
     return true;
   }

@@ -219,7 +219,8 @@ export class IceAgent implements Machine<IceEvent> {
     this.#lastCheckAt = now;
     const rtoMs = Math.max(MIN_RTO_MS, PACE_MS * this.#checklist.openChecks);
     const nominates = this.#checklist.isNominating(pair);
-    const started = this.#checks.start(now, this.#parties(), pair, { nominates, rtoMs });
+    const timing = nominates || pair.triggeredAt !== undefined ? "steady" : "patient";
+    const started = this.#checks.start(now, this.#parties(), pair, { nominates, timing, rtoMs });
     if (nominates && started) return;
     if (started || this.#checks.has(pair)) pair.state = "in-progress";
     else this.#failed(pair);

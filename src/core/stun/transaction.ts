@@ -7,8 +7,10 @@ import { BINDING, decodeStun, type EncodeOptions, encodeStun, type StunMessage, 
 
 /** How long a transaction goes on (RFC 8489 §6.2.1). */
 export interface StunTiming {
-  /** The wait after the first request; it doubles with each one. */
+  /** The wait after the first request. */
   readonly rtoMs: number;
+  /** By how much each wait is longer than the one before; twice unless told. */
+  readonly growth?: number;
   /** Rc: how many requests leave at most. */
   readonly sends: number;
   /** Rm: the wait after the last one, in first waits. */
@@ -129,10 +131,10 @@ export class StunTransaction implements Machine<StunOutcome> {
       this.#end({ kind: "timeout", sends: this.#sends, discarded: { ...this.#discarded } });
       return;
     }
-    const { rtoMs, sends, lastWait } = this.#timing;
+    const { rtoMs, growth = 2, sends, lastWait } = this.#timing;
     this.#sendDue = true;
     this.#sends++;
-    this.#dueAt = now + rtoMs * (this.#sends === sends ? lastWait : 2 ** (this.#sends - 1));
+    this.#dueAt = now + rtoMs * (this.#sends === sends ? lastWait : growth ** (this.#sends - 1));
   }
 
   pollTransmit(): Transmit | undefined {

@@ -145,6 +145,12 @@ describe("a check of the peer", () => {
     expect(bench.until(600).log).toEqual([`599 success → ${A}`, `600 check → ${A}`]);
   });
 
+  test("shows that the peer is there: ours is sent again every 500 ms from then on, not ever more seldom", () => {
+    const bench = IceBench.started({}, [candidate(A)]);
+    bench.until(100).request(A);
+    expect(bench.until(2_200).log.slice(2)).toEqual([100, 600, 1_100, 1_600, 2_100].map((at) => `${at} check → ${A}`));
+  });
+
   test("over a pair that works changes nothing", () => {
     const bench = IceBench.started({ controlling: false }, [candidate(A)]);
     bench.answer(A);

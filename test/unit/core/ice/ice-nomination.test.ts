@@ -38,6 +38,7 @@ describe("the controlling side (RFC 8445 §8.1.1)", () => {
       `0 check → ${A}`,
       `20 check → ${A} nominating`,
       `520 check → ${A} nominating`,
+      `1020 check → ${A} nominating`,
       `1520 check → ${A} nominating`,
     ]);
     bench.answer(A);
@@ -77,13 +78,9 @@ describe("the controlling side (RFC 8445 §8.1.1)", () => {
     const bench = IceBench.started({ controlling: true }, [candidate(A)]);
     bench.until(4_900).answer(A);
     const log = bench.until(20_000).log;
-    expect(log.slice(-5)).toEqual([
-      `4900 check → ${A} nominating`,
-      `5400 check → ${A} nominating`,
-      `6400 check → ${A} nominating`,
-      `8400 check → ${A} nominating`,
-      "10000 timeout",
-    ]);
+    const nominations = log.filter((line) => line.endsWith("nominating")).map((line) => Number.parseInt(line, 10));
+    expect(nominations).toEqual(Array.from({ length: 11 }, (_, index) => 4_900 + 500 * index));
+    expect(log.at(-1)).toBe("10000 timeout");
   });
 
   test("answers the peer's checks of any pair after it has selected one, and checks no more", () => {

@@ -55,6 +55,8 @@ describe("requests", () => {
   test("can be told to hurry", () => {
     const transaction = start({ timing: { rtoMs: 100, sends: 3, lastWait: 2 } });
     expect(unanswered(transaction)).toEqual({ sentAt: [0, 100, 300], endedAt: 500 });
+    const steady = start({ timing: { rtoMs: 100, growth: 1, sends: 4, lastWait: 2 } });
+    expect(unanswered(steady)).toEqual({ sentAt: [0, 100, 200, 300], endedAt: 500 });
   });
 
   test("are one Binding request, the same bytes each time", () => {
