@@ -169,6 +169,11 @@ export class Pipe {
     this.#probe(now, this.#candidate, out);
   }
 
+  /** Something sealed over the relay, which the other side answers: who opened the pipe shows that it has the keys. */
+  greet(now: Instant, out: PipeOutput): void {
+    this.#challenge(now, "relay", this.#relay, out);
+  }
+
   /** Says goodbye; the packets are in `out`. */
   close(reason: string, out: PipeOutput): void {
     const packet = this.#keys.seal(TYPE_WHOLE, FLOW_CONTROL, encodePipeControl({ type: "close", reason }));
