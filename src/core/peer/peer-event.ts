@@ -36,8 +36,8 @@ export type PeerEvent =
   | { readonly type: "attempt-ended"; readonly pipe: PipeId; readonly report: AttemptReport }
   /** The server holds datagrams for this process, which has no lanes open. */
   | { readonly type: "lanes-wanted" }
-  /** Another process has taken this CN: the control connection has to stay away for a minute. */
-  | { readonly type: "replaced" };
+  /** Nothing was heard on the control connection for too long: close it, call `controlLost`, dial again. */
+  | { readonly type: "control-dead" };
 
 /** What `P2pUdpConn` is made of: which socket sends where, and how it was won. */
 export interface DirectPath {
@@ -91,7 +91,8 @@ export interface FlowDatagram {
 
 /**
  * Sockets beyond the shared ones. `open`: `count` of them, each on any port, numbered from `first`; then
- * `Peer.socketsOpened`, with however many could be opened. `close`: those numbers, but not `keep`.
+ * `Peer.socketsOpened`, with however many could be opened. `close`: those numbers, but not `keep`; it may come while
+ * they are still being opened.
  */
 export type SocketRequest =
   | { readonly type: "open"; readonly first: number; readonly count: number }

@@ -18,6 +18,10 @@ export interface PeerOptions {
   readonly authorise: (cn: string, service: string) => boolean;
   /** `p2p.direct`: false keeps every pipe on the relay. */
   readonly direct: boolean;
+  /** Program and version, for the server's log. */
+  readonly node: string;
+  /** It offers services: it is to be found under its CN. */
+  readonly isTarget: boolean;
   readonly includeLoopback: boolean;
   readonly prefer: PathPreference;
   readonly hardNat: HardNatOptions;
