@@ -2,6 +2,7 @@ import { formatAddress } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
 import type { StunServer } from "../core/nat/classifier-options.ts";
 import type { NatReport } from "../core/nat/nat-report.ts";
+import type { Reflex } from "../core/nat/reflex.ts";
 import type { TraversalStats } from "../core/nat/traversal-stats.ts";
 import type { NetworkStatus } from "../core/nat/traversal-status.ts";
 import { type Endpoint, formatEndpoint } from "../core/net/endpoint.ts";
@@ -39,6 +40,17 @@ export interface NatWatchOptions {
   readonly config: Config;
   readonly log: Log;
   readonly stats: TraversalStats;
+}
+
+/** What peers of this node go by: where its socket can be reached. */
+export interface NatView {
+  /** The one socket of the direct plane. */
+  readonly local: Endpoint;
+  /** This host's own, the one towards the gateway first. */
+  readonly addresses: readonly string[];
+  readonly nat: NatReport | undefined;
+  readonly reflex: Reflex | null;
+  readonly portMapping: Endpoint | undefined;
 }
 
 /**
@@ -83,6 +95,8 @@ export class NatWatch implements AsyncDisposable {
   #checks = 0;
   #changes = 0;
   #disposing: Promise<void> | undefined;
+  /** Whoever uses the socket beside the watch: told whenever `view` is another one. */
+  onChange: () => void = () => {};
 
   constructor(options: NatWatchOptions, fan: UdpFan, view: NetworkView) {
     this.#options = options;
@@ -98,8 +112,9 @@ export class NatWatch implements AsyncDisposable {
       log: options.log,
       override: options.config.nat.reflex_override,
       ownServer: own && formatAddress(own),
-      share: () => this.#share(),
+      share: () => this.#shareStun(),
       onMoved: () => this.#checkIn(0),
+      onTold: () => this.onChange(),
     });
     const look = () => networkView(ipFamily(this.#local.address));
     this.#polling = pollChanges(look, view, (changed) => this.#networkChanged(changed), WATCH_MS);
@@ -125,6 +140,7 @@ export class NatWatch implements AsyncDisposable {
       onEvent: (event) => {
         this.#record.handle(event);
         this.#reflex.setPortMapping(this.#record.advertised);
+        this.onChange();
       },
     });
     this.#checkIn(this.#view.gateway === undefined ? 0 : MAPPING_PATIENCE_MS);
@@ -143,6 +159,24 @@ export class NatWatch implements AsyncDisposable {
       reflex: this.#reflex.current(),
       portMapping: this.#record.status(),
     };
+  }
+
+  view(): NatView {
+    const { addresses, gateway } = this.#view;
+    const first = gateway?.localAddress;
+    const ordered = addresses.toSorted((one, other) => Number(other === first) - Number(one === first));
+    return {
+      local: this.#local,
+      addresses: ipScope(this.#local.address) === "unspecified" ? ordered : [this.#local.address],
+      nat: this.#report,
+      reflex: this.#reflex.current(),
+      portMapping: this.#record.advertised,
+    };
+  }
+
+  /** A part in the socket, for everything that arrives on it. */
+  share(): Share {
+    return this.#shared.share(() => true);
   }
 
   /** What the config file says of it now; null leaves it to what the node finds out. */
@@ -180,6 +214,7 @@ export class NatWatch implements AsyncDisposable {
     this.#reflex.forget();
     const { gateway, addresses } = view;
     this.#log.info("network_changed", { gateway: gateway?.address, interface: gateway?.interfaceName, addresses });
+    this.onChange();
     this.#checkIn(SETTLE_MS);
   }
 
@@ -200,7 +235,7 @@ export class NatWatch implements AsyncDisposable {
     const { signal } = this.#stopping;
     try {
       const servers = await this.#resolve();
-      using tested = this.#share();
+      using tested = this.#shareStun();
       this.#remembersUntil = Number.POSITIVE_INFINITY;
       const report = await checkNat({
         servers,
@@ -229,6 +264,7 @@ export class NatWatch implements AsyncDisposable {
       this.#log.info("nat_changed", { before: before.type, ...reportFields(report) });
     } else this.#log.debug("nat_type", reportFields(report));
     this.#reflex.learn(report);
+    this.onChange();
   }
 
   async #verify(external: Endpoint): Promise<Verdict> {
@@ -239,11 +275,11 @@ export class NatWatch implements AsyncDisposable {
 
   async #probe(external: Endpoint): Promise<Verdict> {
     const servers = (await this.#resolve()).flatMap(({ endpoint }) => endpoint ?? []);
-    using mapped = this.#share();
+    using mapped = this.#shareStun();
     return await probeMapping({ servers, mapped, local: this.#local, external });
   }
 
-  #share(): Share {
+  #shareStun(): Share {
     return this.#shared.share(({ payload }) => looksLikeStun(payload));
   }
 

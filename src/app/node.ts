@@ -32,7 +32,7 @@ export async function runNode(config: Config, signal: AbortSignal, rereads: Rere
   const status = (): readonly NodeStatus[] => roles.map((role) => role.status());
   const stats = new TraversalStats();
   let watch: NatWatch | undefined;
-  const traversal = (): TraversalStatus => ({ stats: stats.snapshot(), network: watch?.status() ?? null });
+  const traversal = (): TraversalStatus => ({ stats: stats.snapshot(), network: watch?.status() ?? null, pipes: [] });
   const { per_client_cn: perClientCn, per_lane: perLane, listen_addr: listen, path: metricsPath } = config.metrics;
   const metrics = createMetrics({ status, traversal, build: buildInfo, perClientCn, perLane });
   disposal.use(serveHttp({ listen, metricsPath, metrics, status, traversal, build: buildInfo, log, signal }));

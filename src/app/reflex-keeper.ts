@@ -24,6 +24,8 @@ export interface ReflexKeeperOptions {
   share(): Share;
   /** The outside address is another one, or nobody answers any more: the last check is no longer true. */
   onMoved(): void;
+  /** What is told is another one now. */
+  onTold(): void;
 }
 
 /**
@@ -96,6 +98,7 @@ export class ReflexKeeper implements Disposable {
     if (text === this.#told || this.#disposed || (this.#told === undefined && reflex === null)) return;
     this.#told = text;
     this.#options.log.info("reflex", { address, source: reflex?.source });
+    this.#options.onTold();
   }
 
   [Symbol.dispose](): void {

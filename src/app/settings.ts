@@ -1,4 +1,5 @@
 import type { Config } from "../config/schema.ts";
+import type { HardNatOptions } from "../core/peer/peer-options.ts";
 import type { QueueLimits } from "../core/tunnel/queue.ts";
 import type { SessionOptions } from "../core/tunnel/session.ts";
 import type { LaneTuning } from "./lane-tuner.ts";
@@ -25,6 +26,24 @@ export function laneTuning(config: Config): LaneTuning {
     userTimeoutMs: config.tcp.user_timeout_ms,
     sendBuffer: config.tcp.sndbuf,
     receiveBuffer: config.tcp.rcvbuf,
+  };
+}
+
+/** The section `hard_nat` in the words of the peer engine. */
+export function hardNatOptions({ hard_nat }: Config): HardNatOptions {
+  return {
+    mode: hard_nat.mode,
+    role: hard_nat.role,
+    assistDelayMs: hard_nat.assist_delay_ms,
+    settings: {
+      socketCount: hard_nat.socket_count,
+      scanCount: hard_nat.scan_count,
+      intervalMs: hard_nat.interval_ms,
+      batchIntervalMs: hard_nat.batch_interval_ms,
+      ttl: hard_nat.ttl,
+      noTtl: hard_nat.no_ttl,
+      windowMs: hard_nat.window_ms,
+    },
   };
 }
 

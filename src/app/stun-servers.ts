@@ -21,10 +21,12 @@ export interface ResolveOptions {
   readonly timeoutMs?: number;
 }
 
-/** The STUN of the node's own server, if it has one: a client does, a server does not. */
+/** The STUN of the node's own server, if it has one: everybody does but a server. */
 export function ownServer(config: Config): readonly Address[] {
   const { server_addr } = config.tcp;
-  return config.roles.includes("client") && server_addr ? [{ host: server_addr.host, port: STUN_PORT }] : [];
+  return config.roles.some((role) => role !== "server") && server_addr
+    ? [{ host: server_addr.host, port: STUN_PORT }]
+    : [];
 }
 
 /** Whom a node asks: its own server first, then the config's. */

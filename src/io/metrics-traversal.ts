@@ -1,7 +1,8 @@
 import type { NatType } from "../core/nat/nat-type.ts";
-import type { TraversalSnapshot } from "../core/nat/traversal-stats.ts";
+import { TIME_TO_DIRECT_BOUNDS_MS, type TraversalSnapshot } from "../core/nat/traversal-stats.ts";
 import type { NetworkStatus, TraversalStatus } from "../core/nat/traversal-status.ts";
 import { formatEndpoint } from "../core/net/endpoint.ts";
+import type { Route } from "../core/pipe/path-choice.ts";
 import type { Family, Sample } from "./computed-metric.ts";
 
 /**
@@ -55,6 +56,29 @@ export function traversalFamilies(status: () => TraversalStatus): Family[] {
       type: "gauge",
       samples: stats((one) => one.port_mapping_renewals),
     },
+    ...OUTCOMES.map(
+      ([key, help]): Family => ({
+        name: `ut_p2p_${key}_total`,
+        help,
+        type: "counter",
+        samples: stats((one) => one[key]),
+      }),
+    ),
+    {
+      name: "ut_p2p_time_to_direct_seconds",
+      help: "How long attempts took that became a direct path",
+      type: "histogram",
+      samples: () => timesToDirect(status().stats.time_to_direct),
+    },
+    {
+      name: "ut_p2p_pipes",
+      help: "Open pipes by the path that their datagrams take now; both: while one of them is in doubt",
+      type: "gauge",
+      samples: () => {
+        const open = status().pipes.filter(({ state }) => state === "open");
+        return ROUTES.map((path) => ({ labels: { path }, value: open.filter(({ route }) => route === path).length }));
+      },
+    },
     {
       name: "ut_nat_type",
       help: "1 for the kind of NAT that the last check found, 0 for the others",
@@ -83,6 +107,30 @@ export function traversalFamilies(status: () => TraversalStatus): Family[] {
       type: "counter",
       samples: network(({ changes }) => [plain(changes)]),
     },
+  ];
+}
+
+const OUTCOMES = [
+  ["ice_success", "Attempts to go direct that ICE won"],
+  ["hardnat_success", "Attempts to go direct that hard-NAT punching won"],
+  ["fallback_entered", "Attempts that went on with hard-NAT punching after ICE had failed"],
+  ["assist_winner_ice", "Attempts with both side by side that ICE won"],
+  ["assist_winner_hardnat", "Attempts with both side by side that hard-NAT punching won"],
+] as const;
+
+const ROUTES: readonly Route[] = ["relay", "direct", "both"];
+
+function timesToDirect({ count, sumMs, buckets }: TraversalSnapshot["time_to_direct"]): Sample[] {
+  let below = 0;
+  const bounded = TIME_TO_DIRECT_BOUNDS_MS.map((bound, index) => {
+    below += buckets[index] ?? 0;
+    return { labels: { le: bound / 1_000 }, value: below, suffix: "_bucket" };
+  });
+  return [
+    ...bounded,
+    { labels: { le: "+Inf" }, value: count, suffix: "_bucket" },
+    { labels: {}, value: sumMs / 1_000, suffix: "_sum" },
+    { labels: {}, value: count, suffix: "_count" },
   ];
 }
 

@@ -17,6 +17,29 @@ export interface TraversalSnapshot {
   readonly port_mapping_external: Endpoint | undefined;
   /** Renewals of the mapping that is, or was last, installed: a new one starts at 0. */
   readonly port_mapping_renewals: number;
+  /** Attempts that ICE won, that hard-NAT punching won, and those that ended up in hard-NAT punching. */
+  readonly ice_success: number;
+  readonly hardnat_success: number;
+  readonly fallback_entered: number;
+  /** Attempts in which both ran side by side, by who won. */
+  readonly assist_winner_ice: number;
+  readonly assist_winner_hardnat: number;
+  /** How long the attempts took that became a direct path. */
+  readonly time_to_direct: { readonly count: number; readonly sumMs: number; readonly buckets: readonly number[] };
+}
+
+/** Upper bounds of `time_to_direct`; what took longer is beyond all of them. */
+export const TIME_TO_DIRECT_BOUNDS_MS: readonly number[] = [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
+
+/** What counts of an attempt that ended (`AttemptReport`). */
+export interface EndedAttempt {
+  readonly mode: "off" | "fallback" | "assist" | "force";
+  readonly winner: "ice" | "hardnat" | null;
+  readonly elapsedMs: number;
+  /** The server brought both ends together. */
+  readonly wasMediated: boolean;
+  /** Hard-NAT was begun, because ICE had failed or beside it. */
+  readonly enteredHardNat: boolean;
 }
 
 /**
@@ -30,6 +53,16 @@ export class TraversalStats {
   #portMappingActive = false;
   #portMappingExternal: Endpoint | undefined;
   #portMappingRenewals = 0;
+  #iceSuccess = 0;
+  #hardNatSuccess = 0;
+  #fallbackEntered = 0;
+  #assistWinnerIce = 0;
+  #assistWinnerHardNat = 0;
+  readonly #timesToDirect = {
+    count: 0,
+    sumMs: 0,
+    buckets: new Array<number>(TIME_TO_DIRECT_BOUNDS_MS.length + 1).fill(0),
+  };
 
   snapshot(): TraversalSnapshot {
     return {
@@ -39,7 +72,29 @@ export class TraversalStats {
       port_mapping_active: this.#portMappingActive,
       port_mapping_external: this.#portMappingExternal,
       port_mapping_renewals: this.#portMappingRenewals,
+      ice_success: this.#iceSuccess,
+      hardnat_success: this.#hardNatSuccess,
+      fallback_entered: this.#fallbackEntered,
+      assist_winner_ice: this.#assistWinnerIce,
+      assist_winner_hardnat: this.#assistWinnerHardNat,
+      time_to_direct: { ...this.#timesToDirect, buckets: [...this.#timesToDirect.buckets] },
     };
+  }
+
+  /** An attempt to go direct ended. */
+  recordAttempt({ mode, winner, elapsedMs, wasMediated, enteredHardNat }: EndedAttempt): void {
+    if (wasMediated) this.recordPunchAttempt();
+    if (enteredHardNat && mode === "fallback") this.#fallbackEntered += 1;
+    if (winner === null) {
+      this.recordRelayFallback();
+      return;
+    }
+    if (wasMediated) this.recordPunchSuccess();
+    if (winner === "ice") this.#iceSuccess += 1;
+    else this.#hardNatSuccess += 1;
+    if (mode === "assist" && winner === "ice") this.#assistWinnerIce += 1;
+    if (mode === "assist" && winner === "hardnat") this.#assistWinnerHardNat += 1;
+    this.#recordTimeToDirect(elapsedMs);
   }
 
   recordPunchAttempt(): void {
@@ -75,5 +130,14 @@ export class TraversalStats {
   recordPortMappingRevoke(): void {
     this.#portMappingActive = false;
     this.#portMappingExternal = undefined;
+  }
+
+  #recordTimeToDirect(ms: number): void {
+    const times = this.#timesToDirect;
+    const index = TIME_TO_DIRECT_BOUNDS_MS.findIndex((bound) => ms <= bound);
+    const bucket = index === -1 ? TIME_TO_DIRECT_BOUNDS_MS.length : index;
+    times.count += 1;
+    times.sumMs += ms;
+    times.buckets[bucket] = (times.buckets[bucket] ?? 0) + 1;
   }
 }

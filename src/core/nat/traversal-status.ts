@@ -1,4 +1,5 @@
 import type { Endpoint } from "../net/endpoint.ts";
+import type { PipeExplanation } from "../peer/trace.ts";
 import type { PortMapProtocol } from "../portmap/protocol.ts";
 import type { NatReport } from "./nat-report.ts";
 import type { Reflex } from "./reflex.ts";
@@ -12,6 +13,8 @@ export interface TraversalStatus {
   readonly stats: TraversalSnapshot;
   /** Null where this node does not look at its network (`nat.watch`). */
   readonly network: NetworkStatus | null;
+  /** Every pipe of this node: where its datagrams go, and why. */
+  readonly pipes: readonly PipeExplanation[];
 }
 
 /** What `nat.watch` found out. */

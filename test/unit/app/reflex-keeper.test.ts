@@ -32,6 +32,7 @@ class Bench {
       ownServer: OWN.name,
       share: () => this.#share(),
       onMoved: () => void this.moves++,
+      onTold: () => {},
     });
   }
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { TraversalStatus } from "../../../src/core/nat/traversal-status.ts";
 import { createMetrics } from "../../../src/io/metrics.ts";
-import { networkStatus, nodeStatus, traversalStatus } from "./node-status.ts";
+import { networkStatus, nodeStatus, pipeExplanation, traversalStatus } from "./node-status.ts";
 
 const build = { version: "1.2.3", commit: "abc", bun: "1.4.5", platform: "linux-x64" };
 const external = { address: "2001:db8::7", port: 40_000 };
@@ -25,8 +25,16 @@ test("a page, whole: everything that there is to say", async () => {
     port_mapping_active: true,
     port_mapping_external: external,
     port_mapping_renewals: 4,
+    ice_success: 6,
+    hardnat_success: 7,
+    fallback_entered: 8,
+    assist_winner_ice: 9,
+    assist_winner_hardnat: 10,
+    time_to_direct: { count: 5, sumMs: 65_500, buckets: [1, 0, 2, 0, 0, 0, 1, 0, 0, 1] },
   };
-  expect(await page(() => ({ stats, network: networkStatus() }))).toBe(`\
+  const pipes = (["direct", "relay", "direct"] as const).map((route) => pipeExplanation({ route }));
+  pipes.push(pipeExplanation({ state: "waiting" }));
+  expect(await page(() => ({ stats, network: networkStatus(), pipes }))).toBe(`\
 # HELP ut_p2p_punches_attempted_total Hole punches for which the server introduced both ends
 # TYPE ut_p2p_punches_attempted_total counter
 ut_p2p_punches_attempted_total 5
@@ -50,6 +58,47 @@ ut_p2p_port_mapping_external{address="[2001:db8::7]:40000"} 1
 # HELP ut_p2p_port_mapping_renewals Renewals since the mapping was installed; a new mapping starts at 0, so it is no counter
 # TYPE ut_p2p_port_mapping_renewals gauge
 ut_p2p_port_mapping_renewals 4
+
+# HELP ut_p2p_ice_success_total Attempts to go direct that ICE won
+# TYPE ut_p2p_ice_success_total counter
+ut_p2p_ice_success_total 6
+
+# HELP ut_p2p_hardnat_success_total Attempts to go direct that hard-NAT punching won
+# TYPE ut_p2p_hardnat_success_total counter
+ut_p2p_hardnat_success_total 7
+
+# HELP ut_p2p_fallback_entered_total Attempts that went on with hard-NAT punching after ICE had failed
+# TYPE ut_p2p_fallback_entered_total counter
+ut_p2p_fallback_entered_total 8
+
+# HELP ut_p2p_assist_winner_ice_total Attempts with both side by side that ICE won
+# TYPE ut_p2p_assist_winner_ice_total counter
+ut_p2p_assist_winner_ice_total 9
+
+# HELP ut_p2p_assist_winner_hardnat_total Attempts with both side by side that hard-NAT punching won
+# TYPE ut_p2p_assist_winner_hardnat_total counter
+ut_p2p_assist_winner_hardnat_total 10
+
+# HELP ut_p2p_time_to_direct_seconds How long attempts took that became a direct path
+# TYPE ut_p2p_time_to_direct_seconds histogram
+ut_p2p_time_to_direct_seconds_bucket{le="0.05"} 1
+ut_p2p_time_to_direct_seconds_bucket{le="0.1"} 1
+ut_p2p_time_to_direct_seconds_bucket{le="0.25"} 3
+ut_p2p_time_to_direct_seconds_bucket{le="0.5"} 3
+ut_p2p_time_to_direct_seconds_bucket{le="1"} 3
+ut_p2p_time_to_direct_seconds_bucket{le="2.5"} 3
+ut_p2p_time_to_direct_seconds_bucket{le="5"} 4
+ut_p2p_time_to_direct_seconds_bucket{le="10"} 4
+ut_p2p_time_to_direct_seconds_bucket{le="30"} 4
+ut_p2p_time_to_direct_seconds_bucket{le="+Inf"} 5
+ut_p2p_time_to_direct_seconds_sum 65.5
+ut_p2p_time_to_direct_seconds_count 5
+
+# HELP ut_p2p_pipes Open pipes by the path that their datagrams take now; both: while one of them is in doubt
+# TYPE ut_p2p_pipes gauge
+ut_p2p_pipes{path="relay"} 1
+ut_p2p_pipes{path="direct"} 2
+ut_p2p_pipes{path="both"} 0
 
 # HELP ut_nat_type 1 for the kind of NAT that the last check found, 0 for the others
 # TYPE ut_nat_type gauge
@@ -81,6 +130,19 @@ test("a node that does not look at its network has the seed's counters, at zero,
     "ut_p2p_relay_fallbacks_total 0",
     "ut_p2p_port_mapping_active 0",
     "ut_p2p_port_mapping_renewals 0",
+    "ut_p2p_ice_success_total 0",
+    "ut_p2p_hardnat_success_total 0",
+    "ut_p2p_fallback_entered_total 0",
+    "ut_p2p_assist_winner_ice_total 0",
+    "ut_p2p_assist_winner_hardnat_total 0",
+    ...[0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, "+Inf"].map(
+      (le) => `ut_p2p_time_to_direct_seconds_bucket{le="${le}"} 0`,
+    ),
+    "ut_p2p_time_to_direct_seconds_sum 0",
+    "ut_p2p_time_to_direct_seconds_count 0",
+    'ut_p2p_pipes{path="relay"} 0',
+    'ut_p2p_pipes{path="direct"} 0',
+    'ut_p2p_pipes{path="both"} 0',
   ]);
 });
 

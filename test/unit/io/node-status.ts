@@ -1,5 +1,6 @@
 import type { NatReport } from "../../../src/core/nat/nat-report.ts";
 import type { NetworkStatus, TraversalStatus } from "../../../src/core/nat/traversal-status.ts";
+import type { PipeExplanation } from "../../../src/core/peer/trace.ts";
 import { TunnelCounters } from "../../../src/core/tunnel/counters.ts";
 import type { LaneStatus, NodeStatus, SessionStatus } from "../../../src/core/tunnel/status.ts";
 
@@ -83,8 +84,39 @@ export function traversalStatus(some: Partial<TraversalStatus> = {}): TraversalS
       port_mapping_active: false,
       port_mapping_external: undefined,
       port_mapping_renewals: 0,
+      ice_success: 0,
+      hardnat_success: 0,
+      fallback_entered: 0,
+      assist_winner_ice: 0,
+      assist_winner_hardnat: 0,
+      time_to_direct: { count: 0, sumMs: 0, buckets: Array(10).fill(0) },
     },
     network: null,
+    pipes: [],
+    ...some,
+  };
+}
+
+/** One end of an open pipe that has not tried to go direct yet. */
+export function pipeExplanation(some: Partial<PipeExplanation> = {}): PipeExplanation {
+  return {
+    pipe: 1,
+    peer: "office",
+    service: "wireguard",
+    role: "initiator",
+    state: "open",
+    route: "relay",
+    direct: null,
+    relayRttMs: 12.5,
+    directRttMs: null,
+    mode: "off",
+    ownNat: { type: "cone", filtering: "address-and-port-dependent" },
+    peerNat: null,
+    peerReflex: null,
+    attempts: [],
+    retryInMs: null,
+    verdict: "",
+    counters: null,
     ...some,
   };
 }

@@ -8,6 +8,12 @@ const ZERO: TraversalSnapshot = {
   port_mapping_active: false,
   port_mapping_external: undefined,
   port_mapping_renewals: 0,
+  ice_success: 0,
+  hardnat_success: 0,
+  fallback_entered: 0,
+  assist_winner_ice: 0,
+  assist_winner_hardnat: 0,
+  time_to_direct: { count: 0, sumMs: 0, buckets: Array(10).fill(0) },
 };
 const FIRST = { address: "203.0.113.7", port: 40_000 };
 const SECOND = { address: "203.0.113.8", port: 40_001 };
@@ -22,6 +28,30 @@ test("each record moves its own number, and a snapshot stays as it was", () => {
   stats.recordRelayFallback();
   expect(stats.snapshot()).toEqual({ ...ZERO, punches_attempted: 3, punches_succeeded: 2, relay_fallbacks: 1 });
   expect(before).toEqual(ZERO);
+});
+
+test("an attempt counts by who won it, in which mode, and how long it took", () => {
+  const stats = new TraversalStats();
+  const attempt = { mode: "off", winner: "ice", elapsedMs: 40, wasMediated: true, enteredHardNat: false } as const;
+  const lost = { ...attempt, winner: null, elapsedMs: 15_000 };
+  stats.recordAttempt(attempt);
+  stats.recordAttempt({ ...attempt, mode: "assist", elapsedMs: 60, enteredHardNat: true });
+  stats.recordAttempt({ ...attempt, mode: "assist", winner: "hardnat", elapsedMs: 3_000, enteredHardNat: true });
+  stats.recordAttempt({ ...attempt, mode: "fallback", winner: "hardnat", elapsedMs: 60_000, enteredHardNat: true });
+  stats.recordAttempt({ ...lost, mode: "fallback", enteredHardNat: true });
+  stats.recordAttempt({ ...lost, wasMediated: false });
+  expect(stats.snapshot()).toEqual({
+    ...ZERO,
+    punches_attempted: 5,
+    punches_succeeded: 4,
+    relay_fallbacks: 2,
+    ice_success: 2,
+    hardnat_success: 2,
+    fallback_entered: 2,
+    assist_winner_ice: 1,
+    assist_winner_hardnat: 1,
+    time_to_direct: { count: 4, sumMs: 63_100, buckets: [1, 1, 0, 0, 0, 0, 1, 0, 0, 1] },
+  });
 });
 
 test("a port mapping's life: installed, renewed, moved, revoked, installed anew", () => {

@@ -1,0 +1,215 @@
+import type { Config } from "../config/schema.ts";
+import { UtError } from "../core/error.ts";
+import { parseEndpoint } from "../core/net/endpoint.ts";
+import type { Instant } from "../core/time.ts";
+import { decodeControl, encodeControl, MAX_CTRL_BYTES } from "../core/wire/control.ts";
+import { encodeCtrl, HEADER_BYTES, PduDecoder, TYPE_CTRL } from "../core/wire/pdu.ts";
+import { decodeSignal, encodeSignal, type Signal, type SignalInput } from "../core/wire/signal.ts";
+import { now } from "../io/clock.ts";
+import type { LaneTransport } from "../io/lane-transport.ts";
+import type { Log } from "../io/log.ts";
+import { dialTlsLane } from "../io/tls-dial.ts";
+import { RedialTimes } from "./redial-times.ts";
+import type { NodeIdentity } from "./role.ts";
+
+export interface ControlConnectionOptions {
+  readonly tcp: Config["tcp"];
+  readonly serverName: string | undefined;
+  readonly identity: NodeIdentity;
+  /** Of this process's lanes: so the server knows which lanes a pipe's datagrams take. */
+  readonly sessionId: string;
+  /** Program and version, for the other side's log. */
+  readonly node: string;
+  readonly log: Log;
+}
+
+export interface ControlConnectionHooks {
+  /** The server has answered the greeting; `server` is its IP address. */
+  connected(server: string): void;
+  lost(): void;
+  received(signal: Signal): void;
+}
+
+/** A server that takes nothing for so long that this much waits is no server any more. */
+const MAX_WAITING_BYTES = 1024 * 1024;
+/** DESIGN "Signalling": who was evicted from its CN stays away for a minute. */
+const REPLACED_MS = 60_000;
+/** A connection that lasted so long worked, and is dialled again at once. */
+const WORKED_MS = 5_000;
+
+/**
+ * The control connection of a process with peer roles: a TLS connection to the server that carries no datagrams, only
+ * signals. Dialled at once, and again whenever it is lost; what was to be sent meanwhile is the sender's to repeat.
+ */
+export class ControlConnection implements Disposable {
+  readonly #options: ControlConnectionOptions;
+  readonly #hooks: ControlConnectionHooks;
+  readonly #abort = new AbortController();
+  readonly #times = new RedialTimes(Math.random);
+  #link: Link | undefined;
+  #timer: Timer | undefined;
+
+  constructor(options: ControlConnectionOptions, hooks: ControlConnectionHooks) {
+    this.#options = options;
+    this.#hooks = hooks;
+  }
+
+  /** The server has answered the greeting of the connection that is there now. */
+  get isConnected(): boolean {
+    return this.#link?.isGreeted === true;
+  }
+
+  /** Why there is no connection, if the last dial failed. */
+  lastError: UtError | undefined;
+
+  dial(): void {
+    if (this.#abort.signal.aborted) return;
+    // Invariant: the config of a peer role has it.
+    const { host, port } = this.#options.tcp.server_addr!;
+    const { identity, serverName, sessionId, node, log } = this.#options;
+    const decoder = new PduDecoder({ maxCtrlBytes: MAX_CTRL_BYTES });
+    let link: Link | undefined;
+    dialTlsLane(
+      { host, port, serverName: serverName ?? host, identity },
+      {
+        opened: (transport) => {
+          link = new Link(transport);
+          this.#link = link;
+          link.send(encodeControl({ type: "hello", kind: "control", session_id: sessionId, lane_id: 0, node }));
+        },
+        data: (chunk) => {
+          if (link === undefined) return;
+          decoder.feed(chunk);
+          for (let next = decoder.next(); next !== "need-more"; next = decoder.next()) {
+            if (next === "pdu" && decoder.type === TYPE_CTRL) this.#payload(link, decoder.payload);
+            else {
+              log.warn("frame_err", { kind: decoder.error ?? "unexpected_data", remote: link.transport.remote });
+              link.transport.terminate();
+              return;
+            }
+          }
+        },
+        drained: () => link?.flush(),
+        closed: (error) => this.#closed(link, error),
+      },
+      this.#abort.signal,
+    );
+  }
+
+  /** Dropped while there is no connection. */
+  send(signal: SignalInput): void {
+    if (this.#link?.isGreeted) this.#link.send(encodeSignal(signal));
+  }
+
+  /** The server is silent: give this connection up and dial again. */
+  drop(): void {
+    this.#link?.transport.terminate();
+  }
+
+  /** Say that this node goes. */
+  end(): void {
+    this.#abort.abort();
+    clearTimeout(this.#timer);
+    this.#link?.send(encodeControl({ type: "goodbye", reason: "shutdown" }));
+    this.#link?.transport.end();
+  }
+
+  [Symbol.dispose](): void {
+    this.#abort.abort();
+    clearTimeout(this.#timer);
+    this.#link?.transport.terminate();
+  }
+
+  #payload(link: Link, payload: Uint8Array): void {
+    const control = decodeControl(payload);
+    if (control.ok) {
+      switch (control.message.type) {
+        case "hello_ack":
+          this.#greeted(link);
+          return;
+        case "goodbye":
+          this.#goodbye(link, control.message.reason);
+          return;
+        case "err":
+          this.#options.log.warn("peer_err", { kind: control.message.kind, detail: control.message.message });
+          return;
+        case "hello":
+          return;
+        default:
+          control.message satisfies never;
+      }
+    }
+    const decoded = decodeSignal(payload);
+    if (decoded.ok && link.isGreeted) this.#hooks.received(decoded.signal);
+    else if (!decoded.ok) this.#options.log.debug("signal_unknown", { kind: decoded.kind });
+  }
+
+  #greeted(link: Link): void {
+    if (link.isGreeted) return;
+    link.isGreeted = true;
+    link.greetedAt = now();
+    this.lastError = undefined;
+    this.#options.log.info("control_open", { remote: link.transport.remote });
+    this.#hooks.connected(parseEndpoint(link.transport.remote)?.address ?? "");
+  }
+
+  #goodbye(link: Link, reason: string): void {
+    this.#options.log.debug("control_goodbye", { reason });
+    if (reason === "replaced") {
+      this.#options.log.warn("control_replaced", { retry_in_ms: REPLACED_MS });
+      this.#times.hold(REPLACED_MS);
+    }
+    link.transport.end();
+  }
+
+  #closed(link: Link | undefined, error: UtError | undefined): void {
+    const wasGreeted = link?.isGreeted === true;
+    if (link === this.#link) this.#link = undefined;
+    if (wasGreeted) this.#hooks.lost();
+    if (this.#abort.signal.aborted) return;
+    // One that is closed again and again right after its greeting is of no use.
+    if (wasGreeted && now() - link.greetedAt >= WORKED_MS) this.#times.worked();
+    const inMs = this.#times.next();
+    const fields = { retry_in_ms: Math.round(inMs), err: error };
+    if (wasGreeted) this.#options.log.warn("control_close", fields);
+    else {
+      this.lastError = error ?? new UtError("lane.closed", "The server hung up before it answered the greeting");
+      this.#options.log.warn("control_dial_fail", { ...fields, err: this.lastError });
+    }
+    this.#timer = setTimeout(() => this.dial(), inMs);
+  }
+}
+
+/** One connection that is up, and what its socket has not taken yet. */
+class Link {
+  readonly transport: LaneTransport;
+  isGreeted = false;
+  greetedAt: Instant = 0;
+  #waiting: Uint8Array[] = [];
+  #bytes = 0;
+
+  constructor(transport: LaneTransport) {
+    this.transport = transport;
+  }
+
+  send(payload: Uint8Array): void {
+    const pdu = new Uint8Array(HEADER_BYTES + payload.length);
+    encodeCtrl(pdu, 0, payload);
+    this.#waiting.push(pdu);
+    this.#bytes += pdu.length;
+    if (this.#bytes > MAX_WAITING_BYTES) this.transport.terminate();
+    else if (this.#waiting.length === 1) this.flush();
+  }
+
+  flush(): void {
+    for (let [pdu] = this.#waiting; pdu !== undefined; [pdu] = this.#waiting) {
+      const taken = this.transport.write(pdu, 0, pdu.length);
+      this.#bytes -= taken;
+      if (taken < pdu.length) {
+        this.#waiting[0] = pdu.subarray(taken);
+        return;
+      }
+      this.#waiting.shift();
+    }
+  }
+}
