@@ -61,10 +61,13 @@ export interface PipeAgreement {
   readonly receive: SealKey;
   /** What later keys of this pipe are derived with, so that they cannot be another pipe's. */
   readonly chain: Uint8Array;
+  /** Keys what is sent before there is a path: the probes of hard-NAT punching. 32 bytes. */
+  readonly probeKey: Uint8Array;
 }
 
 const PROTOCOL = "ut-p2p-v1";
 const NONCE_BYTES = 32;
+const PROBE_KEY_BYTES = 32;
 
 /** The side that asks for a pipe. It sends `offer` and hands the answer to `accept`, once. */
 export class PipeInitiator {
@@ -175,7 +178,13 @@ function agree(
   const [send, receive] = role === "initiator" ? [initiator, responder] : [responder, initiator];
   return {
     ok: true,
-    value: { peer, send: { key: send, session: peer.session }, receive: { key: receive, session: own.session }, chain },
+    value: {
+      peer,
+      send: { key: send, session: peer.session },
+      receive: { key: receive, session: own.session },
+      chain,
+      probeKey: hkdfSha256(secret, chain, `${PROTOCOL} probe`, PROBE_KEY_BYTES),
+    },
   };
 }
 

@@ -20,8 +20,10 @@ export interface PipeKeysOptions {
   /** The side that opened the pipe also asks for new keys. */
   readonly initiator: boolean;
   readonly random: RandomBytes;
-  /** A number that no other pipe of this process has. */
-  readonly freeSession: () => number;
+  /** A u32 that no other pipe of this process has: packets that carry it are this pipe's from now on. */
+  readonly takeSession: () => number;
+  /** Packets with this number are nobody's from now on. Called for every number, that of the agreement too. */
+  readonly releaseSession: (session: number) => void;
 }
 
 /** Keys of both directions. */
@@ -49,7 +51,7 @@ interface Asking {
 export class PipeKeys {
   readonly #options: PipeKeysOptions;
   #current: Generation;
-  #old: Opener | undefined;
+  #old: Generation | undefined;
   #oldUntil: Instant = NEVER;
   #asking: Asking | undefined;
   /** Made for a request: it waits for its first packet. `reply` is given again when the request comes again. */
@@ -66,34 +68,36 @@ export class PipeKeys {
     };
   }
 
-  /** The numbers by which packets for this pipe are found. */
-  get sessions(): number[] {
-    const openers = [this.#current.opener, this.#old, this.#next?.generation.opener];
-    return openers.flatMap((opener) => (opener === undefined ? [] : [opener.session]));
-  }
-
   seal(type: number, flow: number, payload: Uint8Array): Uint8Array {
     return this.#current.sealer.seal(type, flow, payload);
   }
 
   open(now: Instant, packet: Uint8Array): Opened {
     const session = readSession(packet);
-    if (session === this.#old?.session) return this.#old.open(packet);
+    if (session === this.#old?.opener.session) return this.#old.opener.open(packet);
     if (session !== this.#next?.generation.opener.session) return this.#current.opener.open(packet);
     const opened = this.#next.generation.opener.open(packet);
     if (opened.ok) this.#adopt(now, this.#next.generation);
     return opened;
   }
 
+  /** The pipe has ended: gives all its numbers back. */
+  release(): void {
+    const numbers = [this.#current, this.#old, this.#next?.generation].map((one) => one?.opener.session);
+    for (const session of [...numbers, this.#asking?.session])
+      if (session !== undefined) this.#options.releaseSession(session);
+  }
+
   /** What to say about keys now, if anything. */
   handleTimeout(now: Instant): PipeControl | undefined {
     if (now >= this.#oldUntil) {
+      this.#forget(this.#old);
       this.#old = undefined;
       this.#oldUntil = NEVER;
     }
     if (!this.#options.initiator || now < this.#dueAt) return undefined;
-    const { random, freeSession } = this.#options;
-    this.#asking ??= { pair: x25519KeyPair(random(X25519_KEY_BYTES)), session: freeSession(), repeatAt: NEVER };
+    const { random, takeSession } = this.#options;
+    this.#asking ??= { pair: x25519KeyPair(random(X25519_KEY_BYTES)), session: takeSession(), repeatAt: NEVER };
     this.#asking.repeatAt = now + REPEAT_MS;
     return { type: "rekey", session: this.#asking.session, key: this.#asking.pair.publicKey };
   }
@@ -107,10 +111,11 @@ export class PipeKeys {
     if (this.#options.initiator) return undefined;
     if (this.#next?.asked === session) return this.#next.reply;
     const pair = x25519KeyPair(this.#options.random(X25519_KEY_BYTES));
-    const own = this.#options.freeSession();
+    const own = this.#options.takeSession();
     const generation = this.#derive(now, pair, key, { send: session, receive: own });
     if (generation === undefined) return undefined;
     const reply: PipeControl = { type: "rekeyed", session: own, key: pair.publicKey };
+    this.#forget(this.#next?.generation);
     this.#next = { generation, asked: session, reply };
     return reply;
   }
@@ -151,9 +156,14 @@ export class PipeKeys {
   }
 
   #adopt(now: Instant, generation: Generation): void {
-    this.#old = this.#current.opener;
+    this.#forget(this.#old);
+    this.#old = this.#current;
     this.#oldUntil = now + OLD_KEY_MS;
     this.#current = generation;
     this.#next = undefined;
+  }
+
+  #forget(generation: Generation | undefined): void {
+    if (generation !== undefined) this.#options.releaseSession(generation.opener.session);
   }
 }

@@ -1,4 +1,4 @@
-import type { RandomBytes } from "../machine.ts";
+import type { RandomBytes, Transmit } from "../machine.ts";
 import { type Endpoint, sameEndpoint } from "../net/endpoint.ts";
 import { type Instant, NEVER } from "../time.ts";
 import {
@@ -11,7 +11,7 @@ import {
 import { FLOW_CONTROL, SEAL_OVERHEAD_BYTES, TYPE_PART, TYPE_WHOLE } from "./packet.ts";
 import { Reassembly, split } from "./parts.ts";
 import { DOWN_MS, PathChoice, type PathPreference, type Route } from "./path-choice.ts";
-import { KEEPALIVE_MS, PathMonitor } from "./path-monitor.ts";
+import { PathMonitor } from "./path-monitor.ts";
 import { PathSize } from "./path-size.ts";
 import { PipeKeys, type PipeKeysOptions } from "./pipe-keys.ts";
 import type { OpenFailure } from "./sealing.ts";
@@ -25,10 +25,13 @@ export interface DirectAddress {
 /** Where a sealed packet is to go, or came from. */
 export type PipePath = "relay" | DirectAddress;
 
-/** Sealed packets that are to leave, gathered over one turn of the event loop and sent as batches. */
+/**
+ * Sealed packets that are to leave, gathered over one turn of the event loop, sent as batches and emptied by the owner.
+ * `direct` may be shared by many pipes; all packets to one address carry the same object as `to`.
+ */
 export interface PipeOutput {
-  relay: Uint8Array[];
-  direct: { readonly to: DirectAddress; readonly packet: Uint8Array }[];
+  readonly relay: Uint8Array[];
+  readonly direct: Transmit[];
 }
 
 export type PipeEvent =
@@ -54,8 +57,8 @@ export interface PipeCounters {
 export interface PipeOptions extends PipeKeysOptions {
   readonly random: RandomBytes;
   readonly prefer: PathPreference;
-  /** Shorter where a NAT on the way forgets sooner. */
-  readonly keepaliveMs?: number;
+  /** How often an idle direct path is spoken on: `KEEPALIVE_MS`, or sooner where a NAT on the way forgets sooner. */
+  readonly keepaliveMs: number;
 }
 
 interface Direct {
@@ -83,6 +86,8 @@ export class Pipe {
     ...{ sentRelay: 0, sentDirect: 0, receivedRelay: 0, receivedDirect: 0, tooLarge: 0 },
     refused: { malformed: 0, "wrong-session": 0, forged: 0, replayed: 0 },
   };
+  /** As `PipeOptions.keepaliveMs`; the owner may come to know better. */
+  keepaliveMs: number;
   readonly #options: PipeOptions;
   readonly #keys: PipeKeys;
   readonly #choice: PathChoice;
@@ -95,17 +100,14 @@ export class Pipe {
   #route: Route = "relay";
   #sentAt: Instant = Number.NEGATIVE_INFINITY;
   #nextPart = 0;
+  #isClosed = false;
 
   constructor(options: PipeOptions) {
     this.#options = options;
+    this.keepaliveMs = options.keepaliveMs;
     this.#keys = new PipeKeys(options);
     this.#choice = new PathChoice(options.prefer);
     this.#relay = new PathMonitor(options.random);
-  }
-
-  /** Numbers by which sealed packets for this pipe are found. */
-  get sessions(): number[] {
-    return this.#keys.sessions;
   }
 
   get route(): Route {
@@ -131,6 +133,7 @@ export class Pipe {
 
   /** Seals one datagram for where it goes now. */
   send(now: Instant, flow: number, datagram: Uint8Array, out: PipeOutput): void {
+    if (this.#isClosed) return;
     const wasIdle = now - this.#sentAt > ACTIVE_MS;
     this.#sentAt = now;
     const route = this.#decide(now);
@@ -142,6 +145,7 @@ export class Pipe {
 
   /** Opens one packet. Datagrams of the flows are returned; what is the pipe's own business is answered into `out`. */
   receive(now: Instant, path: PipePath, packet: Uint8Array, out: PipeOutput): PipeDatagram | undefined {
+    if (this.#isClosed) return undefined;
     const opened = this.#keys.open(now, packet);
     if (!opened.ok) {
       this.counters.refused[opened.kind] += 1;
@@ -164,6 +168,7 @@ export class Pipe {
 
   /** ICE or hard-NAT punching found an address: it becomes the direct path once it has answered a sealed challenge. */
   tryDirect(now: Instant, address: DirectAddress, out: PipeOutput): void {
+    if (this.#isClosed) return;
     const { random } = this.#options;
     this.#candidate = { address, monitor: new PathMonitor(random), size: new PathSize(), since: now };
     this.#probe(now, this.#candidate, out);
@@ -174,14 +179,25 @@ export class Pipe {
     this.#challenge(now, "relay", this.#relay, out);
   }
 
-  /** Says goodbye; the packets are in `out`. */
+  /** The owner knows that the direct path is gone: of `socket`, which is closed, or whatever it is. */
+  dropDirect(now: Instant, socket?: number): void {
+    const isMeant = (path: Direct | undefined) => socket === undefined || path?.address.socket === socket;
+    if (isMeant(this.#candidate)) this.#candidate = undefined;
+    if (isMeant(this.#direct)) this.#loseDirect();
+    this.#decide(now);
+  }
+
+  /** Says goodbye; the packets are in `out`. A closed pipe sends, opens and wants nothing any more. */
   close(reason: string, out: PipeOutput): void {
+    if (this.#isClosed) return;
     const packet = this.#keys.seal(TYPE_WHOLE, FLOW_CONTROL, encodePipeControl({ type: "close", reason }));
-    if (this.#direct !== undefined) out.direct.push({ to: this.#direct.address, packet });
+    if (this.#direct !== undefined) toDirect(out, this.#direct.address, packet);
     out.relay.push(packet);
+    this.#end();
   }
 
   handleTimeout(now: Instant, out: PipeOutput): void {
+    if (this.#isClosed) return;
     const rekey = this.#keys.handleTimeout(now);
     if (rekey !== undefined) this.#say(this.#direct?.address ?? "relay", rekey, out);
     if (this.#candidate !== undefined && now - this.#candidate.since >= PROOF_MS) this.#candidate = undefined;
@@ -198,6 +214,7 @@ export class Pipe {
   }
 
   nextTimeout(now: Instant): Instant {
+    if (this.#isClosed) return NEVER;
     let earliest = Math.min(this.#keys.nextTimeout(), this.#relayProbeAt(now));
     if (this.#candidate !== undefined)
       earliest = Math.min(earliest, this.#candidate.since + PROOF_MS, this.#probeAt(now, this.#candidate));
@@ -232,7 +249,7 @@ export class Pipe {
     const type = parts.length === 1 ? TYPE_WHOLE : TYPE_PART;
     for (const part of parts) {
       const packet = this.#keys.seal(type, flow, part);
-      out.direct.push({ to: address, packet });
+      toDirect(out, address, packet);
       if (route === "both") this.#toRelay(packet, out);
     }
     this.counters.sentDirect += 1;
@@ -259,6 +276,7 @@ export class Pipe {
         return;
       case "close":
         this.#events.push({ type: "closed", reason: message.reason });
+        this.#end();
         return;
       case "rekey": {
         const reply = this.#keys.answer(now, message.session, message.key);
@@ -306,7 +324,7 @@ export class Pipe {
 
   #probeAt(now: Instant, path: Direct): Instant {
     const active = path === this.#candidate || this.#isActive(now);
-    return path.monitor.nextProbe(active, this.#options.keepaliveMs ?? KEEPALIVE_MS);
+    return path.monitor.nextProbe(active, this.keepaliveMs);
   }
 
   /** The relay is only measured for comparison, and only while datagrams flow: it shall not keep idle lanes open. */
@@ -340,8 +358,19 @@ export class Pipe {
   #say(path: PipePath, message: PipeControl, out: PipeOutput): void {
     const packet = this.#keys.seal(TYPE_WHOLE, FLOW_CONTROL, encodePipeControl(message));
     if (path === "relay") out.relay.push(packet);
-    else out.direct.push({ to: path, packet });
+    else toDirect(out, path, packet);
   }
+
+  #end(): void {
+    this.#isClosed = true;
+    this.#direct = undefined;
+    this.#candidate = undefined;
+    this.#keys.release();
+  }
+}
+
+function toDirect(out: PipeOutput, { socket, remote }: DirectAddress, payload: Uint8Array): void {
+  out.direct.push({ socket, to: remote, payload });
 }
 
 /** What came out of a pipe. */

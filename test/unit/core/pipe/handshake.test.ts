@@ -93,13 +93,15 @@ describe("two peers that mean each other", () => {
   });
 
   test("have the same keys, one for each direction, found by the number that the receiver chose", () => {
-    expect({ send: ours.send, receive: ours.receive, chain: ours.chain }).toEqual({
+    expect({ send: ours.send, receive: ours.receive, probeKey: ours.probeKey, chain: ours.chain }).toEqual({
       send: theirs.receive,
       receive: theirs.send,
+      probeKey: theirs.probeKey,
       chain: theirs.chain,
     });
+    expect(new Set([ours.send.key, ours.receive.key, ours.probeKey].map((key) => key.toHex())).size).toBe(3);
+    expect(ours.probeKey.length).toBe(32);
     expect([ours.send.session, ours.receive.session]).toEqual([22, 11]);
-    expect(ours.send.key).not.toEqual(ours.receive.key);
     const opened = new Opener(theirs.receive).open(new Sealer(ours.send).seal(TYPE_WHOLE, 2, utf8("hello")));
     expect(opened).toEqual({ ok: true, type: TYPE_WHOLE, flow: 2, payload: utf8("hello") });
   });
@@ -108,6 +110,7 @@ describe("two peers that mean each other", () => {
     const again = open(3);
     const agreed = value(again.initiator.accept(respond(again.offer, 4).answer));
     expect(agreed.send.key).not.toEqual(ours.send.key);
+    expect(agreed.probeKey).not.toEqual(ours.probeKey);
   });
 });
 
