@@ -12,6 +12,12 @@ import { openFan } from "../io/udp-fan.ts";
 
 const LOG_INTERVAL_MS = 5_000;
 
+/** Who is recognised when they ask, and who hears of it (`StunServer`). */
+export interface StunUsers {
+  passwordOf(username: string): string | undefined;
+  observed(username: string, from: Endpoint): void;
+}
+
 export interface StunService extends Disposable {
   status(): StunStatus;
 }
@@ -23,6 +29,7 @@ export interface StunService extends Disposable {
 export async function startStunService(
   { listen, public_addrs }: Config["server"]["stun"],
   log: Log,
+  users: StunUsers = NOBODY,
 ): Promise<StunService | undefined> {
   using opening = new DisposableStack();
   const outside: Endpoint[] = [];
@@ -42,12 +49,14 @@ export async function startStunService(
   }
   if (sockets === undefined) return undefined;
 
-  const server = new StunServer({ sockets: outside });
+  const server = new StunServer({ sockets: outside, passwordOf: (username) => users.passwordOf(username) });
   const misuse = debounced(log, LOG_INTERVAL_MS, now);
   opening.use(
-    drive(server, sockets, ({ from }) =>
-      misuse.warn("stun_limited", { remote: formatEndpoint(from), rate_limited: server.counters.rateLimited }),
-    ),
+    drive(server, sockets, (event) => {
+      if (event.type === "observed") users.observed(event.username, event.from);
+      else
+        misuse.warn("stun_limited", { remote: formatEndpoint(event.from), rate_limited: server.counters.rateLimited });
+    }),
   );
   opening.defer(() => misuse.flush());
   const open = opening.move();
@@ -56,3 +65,5 @@ export async function startStunService(
     [Symbol.dispose]: () => open[Symbol.dispose](),
   };
 }
+
+const NOBODY: StunUsers = { passwordOf: () => undefined, observed: () => {} };

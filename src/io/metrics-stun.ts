@@ -22,6 +22,7 @@ export function stunFamilies(nodes: () => readonly NodeStatus[]): Family[] {
 const LABELS: Record<keyof StunServerCounters, string> = {
   answered: "answered",
   unknownAttributes: "unknown_attributes",
+  unauthorized: "unauthorized",
   rateLimited: "rate_limited",
   malformed: "malformed",
   ignored: "ignored",

@@ -11,7 +11,7 @@ export interface Integrity {
 }
 
 /** Of a whole attribute, header included: what a message's length counts for it. */
-const TLV_BYTES: Record<IntegrityAlgorithm, number> = { sha1: 24, sha256: 36 };
+export const INTEGRITY_BYTES: Readonly<Record<IntegrityAlgorithm, number>> = { sha1: 24, sha256: 36 };
 /** A SHA-256 value may be cut short, to a multiple of four bytes and no less than this (RFC 8489 §14.6). */
 const SHORTEST_SHA256 = 16;
 
@@ -36,7 +36,7 @@ export function integrityIsWellFormed({ type, value }: Tlv): boolean {
 
 /** The integrity attribute of a message that so far is `message`, header and attributes. */
 export function integrityTlv(message: Uint8Array, { key, algorithm }: Integrity): Uint8Array {
-  const value = mac(message, TLV_BYTES[algorithm], key, algorithm);
+  const value = mac(message, INTEGRITY_BYTES[algorithm], key, algorithm);
   return writeTlv(algorithm === "sha1" ? MESSAGE_INTEGRITY : MESSAGE_INTEGRITY_SHA256, value);
 }
 

@@ -5,7 +5,14 @@ import { SourceLimiter } from "../net/source-limiter.ts";
 import { type Instant, NEVER } from "../time.ts";
 import { attributesBytes, attributeType, type StunAttributes } from "./attributes.ts";
 import { FINGERPRINT_BYTES } from "./fingerprint.ts";
-import { BINDING, decodeStun, encodeStun, type StunMessage } from "./message.ts";
+import {
+  INTEGRITY_BYTES,
+  type Integrity,
+  type IntegrityAlgorithm,
+  shortTermKey,
+  verifyIntegrity,
+} from "./integrity.ts";
+import { BINDING, decodeStun, type EncodeOptions, encodeStun, type StunClass, type StunMessage } from "./message.ts";
 import { HEADER_BYTES } from "./tlv.ts";
 
 /** An answer is never larger than so many times its request, so that a forged one gains nothing. */
@@ -20,6 +27,8 @@ export interface StunServerOptions {
    * nobody knows; sockets with one count as being of one address.
    */
   readonly sockets: readonly Endpoint[];
+  /** The password of a user who is to be recognised; undefined for a name that means nothing here. Nobody unless told. */
+  readonly passwordOf?: (username: string) => string | undefined;
 }
 
 /** What became of every datagram that came in: each counts once. */
@@ -30,18 +39,20 @@ export interface StunServerCounters {
   readonly malformed: number;
   /** Answered with 420: the request demands what this server does not do. */
   readonly unknownAttributes: number;
+  /** Answered with 401: in the name of a user, but not with its password. */
+  readonly unauthorized: number;
   /** Nothing to answer: no Binding request, or from where no answer can go. */
   readonly ignored: number;
 }
 
-/** A source asked too often; told of again only once it was polled. */
-export interface StunServerEvent {
-  readonly type: "limited";
-  readonly from: Endpoint;
-}
+export type StunServerEvent =
+  /** A source asked too often; told of again only once it was polled. */
+  | { readonly type: "limited"; readonly from: Endpoint }
+  /** A user of `passwordOf` asked from there, and is being answered. */
+  | { readonly type: "observed"; readonly username: string; readonly from: Endpoint };
 
 /**
- * A STUN server over UDP without credentials (RFC 8489 §12), and of NAT behaviour discovery (RFC 5780) as far as its
+ * A STUN server over UDP that answers anybody (RFC 8489 §12), and of NAT behaviour discovery (RFC 5780) as far as its
  * sockets go:
  *
  * - two addresses with the same two ports, four sockets: all of it, OTHER-ADDRESS and CHANGE-REQUEST;
@@ -55,6 +66,13 @@ export interface StunServerEvent {
  * out, the least needed first, and a client that wants all of them sends a longer request; `MAX_ANSWERS_PER_SECOND`; no
  * RESPONSE-PORT and no PADDING (both optional for servers, refused with 420); and an answer is never sent to anything
  * but a request, so that two servers never start a conversation.
+ *
+ * Nobody needs credentials, but whoever holds some of ours (`passwordOf`, short-term of RFC 8489 §9.1) is recognised: its
+ * answer carries the same integrity, and an event tells where it was seen. With a wrong integrity under a name of ours
+ * the answer is 401 (§9.1.3). Where the RFC has 401 for unknown names and 400 for half a credential, this server keeps to
+ * §12 and answers as it answers everybody: for such requests it is a basic server, whose clients may send what they are
+ * configured with, and names that run out with their connection must not turn into errors; since the answer then has no
+ * integrity, one who asked for it discards it as it would the error (§9.1.4), and nobody can try out which names exist.
  */
 export class StunServer implements Machine<StunServerEvent> {
   readonly #sockets: readonly Endpoint[];
@@ -63,12 +81,23 @@ export class StunServer implements Machine<StunServerEvent> {
     windowMs: 1_000,
     maxSources: MAX_SOURCES,
   });
-  readonly #counters = { answered: 0, rateLimited: 0, malformed: 0, unknownAttributes: 0, ignored: 0 };
+  readonly #passwordOf: NonNullable<StunServerOptions["passwordOf"]>;
+  readonly #counters = {
+    answered: 0,
+    rateLimited: 0,
+    malformed: 0,
+    unknownAttributes: 0,
+    unauthorized: 0,
+    ignored: 0,
+  };
   readonly #transmits: Transmit[] = [];
+  /** No more than there are answers that wait. */
+  readonly #observed: StunServerEvent[] = [];
   #limited: StunServerEvent | undefined;
 
-  constructor({ sockets }: StunServerOptions) {
+  constructor({ sockets, passwordOf = () => undefined }: StunServerOptions) {
     this.#sockets = sockets;
+    this.#passwordOf = passwordOf;
   }
 
   get counters(): StunServerCounters {
@@ -89,10 +118,12 @@ export class StunServer implements Machine<StunServerEvent> {
     if (message.class !== "request" || message.method !== BINDING) this.#counters.ignored++;
     else if (!this.#limiter.allow(now, from.address)) this.#limit(from);
     else {
-      const request: Asked = { socket, from, message, fingerprint, bytes: payload.length };
-      const refused = [...decoded.unknownRequired, ...this.#refused(request)];
-      if (refused.length > 0) this.#refuse(request, refused);
-      else this.#answer(request);
+      const integrity = this.#credentialOf(message, decoded.integrity, payload);
+      const sealed = integrity === undefined || integrity === "wrong" ? {} : { integrity };
+      const request: Asked = { socket, from, message, encode: { fingerprint, ...sealed }, bytes: payload.length };
+      // RFC 8489 §6.3: who asks comes before what is asked.
+      if (integrity === "wrong") this.#unauthorized(request);
+      else this.#respond(request, decoded.unknownRequired);
     }
   }
 
@@ -103,6 +134,8 @@ export class StunServer implements Machine<StunServerEvent> {
   }
 
   pollEvent(): StunServerEvent | undefined {
+    const observed = this.#observed.shift();
+    if (observed !== undefined) return observed;
     const event = this.#limited;
     this.#limited = undefined;
     return event;
@@ -124,27 +157,55 @@ export class StunServer implements Machine<StunServerEvent> {
     this.#limited ??= { type: "limited", from };
   }
 
+  /** What the answer to a user of ours is protected with; undefined for everybody else. */
+  #credentialOf(
+    { attributes: { username } }: StunMessage,
+    algorithms: readonly IntegrityAlgorithm[],
+    payload: Uint8Array,
+  ): Integrity | "wrong" | undefined {
+    // RFC 8489 §9.1.3: where both are there, the stronger one is checked, and answered with.
+    const algorithm = algorithms.at(-1);
+    const password = username === undefined || algorithm === undefined ? undefined : this.#passwordOf(username);
+    if (password === undefined || algorithm === undefined) return undefined;
+    const key = shortTermKey(password);
+    return verifyIntegrity(payload, key) ? { key, algorithm } : "wrong";
+  }
+
+  #respond(request: Asked, unknownRequired: readonly number[]): void {
+    const { username } = request.message.attributes;
+    if (request.encode.integrity !== undefined && username !== undefined)
+      this.#observed.push({ type: "observed", username, from: request.from });
+    const refused = [...unknownRequired, ...this.#refused(request)];
+    if (refused.length > 0) this.#refuse(request, refused);
+    else this.#answer(request);
+  }
+
+  #unauthorized(request: Asked): void {
+    this.#counters.unauthorized++;
+    this.#send(request.socket, request, "error", { errorCode: { code: 401, reason: "Unauthorized" } });
+  }
+
   /** Types of attributes that are understood, and refused. */
   #refused(request: Asked): number[] {
     const names = NOT_SERVED.filter((name) => request.message.attributes[name] !== undefined);
     return [...names, ...(this.#senderOf(request) === undefined ? ["changeRequest" as const] : [])].map(attributeType);
   }
 
-  #refuse({ socket, from, message, fingerprint }: Asked, refused: readonly number[]): void {
+  #refuse(request: Asked, refused: readonly number[]): void {
     this.#counters.unknownAttributes++;
-    this.#send(socket, from, { ...message, class: "error", attributes: unknownAttributes(refused) }, fingerprint);
+    this.#send(request.socket, request, "error", unknownAttributes(refused));
   }
 
   #answer(request: Asked): void {
     // Invariant: a request that nobody could answer was refused.
     const sender = this.#senderOf(request) as number;
     this.#counters.answered++;
-    const attributes = this.#whatFits(sender, request);
-    this.#send(sender, request.from, { ...request.message, class: "success", attributes }, request.fingerprint);
+    this.#send(sender, request, "success", this.#whatFits(sender, request));
   }
 
-  #send(socket: number, to: Endpoint, message: StunMessage, fingerprint: boolean): void {
-    this.#transmits.push({ socket, to, payload: encodeStun(message, { fingerprint }) });
+  #send(socket: number, { from, message, encode }: Asked, kind: StunClass, attributes: StunAttributes): void {
+    const payload = encodeStun({ ...message, class: kind, attributes }, encode);
+    this.#transmits.push({ socket, to: from, payload });
   }
 
   /** The socket that a request wants its answer from; undefined when there is none. */
@@ -176,7 +237,10 @@ export class StunServer implements Machine<StunServerEvent> {
       { mappedAddress: request.from },
       { software: "ut" },
     ];
-    let room = MAX_AMPLIFICATION * request.bytes - HEADER_BYTES - (request.fingerprint ? FINGERPRINT_BYTES : 0);
+    const { fingerprint, integrity } = request.encode;
+    let room = MAX_AMPLIFICATION * request.bytes - HEADER_BYTES;
+    if (fingerprint === true) room -= FINGERPRINT_BYTES;
+    if (integrity !== undefined) room -= INTEGRITY_BYTES[integrity.algorithm];
     const fitting = offers.filter((offer) => {
       room -= attributesBytes(offer);
       return room >= 0;
@@ -200,7 +264,8 @@ interface Asked {
   readonly socket: number;
   readonly from: Endpoint;
   readonly message: StunMessage;
-  readonly fingerprint: boolean;
+  /** As the answer is to be written, too. */
+  readonly encode: EncodeOptions;
   readonly bytes: number;
 }
 

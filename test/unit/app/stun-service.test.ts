@@ -59,6 +59,7 @@ describe("STUN of a server", () => {
       rateLimited: 0,
       malformed: 0,
       unknownAttributes: 1,
+      unauthorized: 0,
       ignored: 0,
     });
   });

@@ -111,7 +111,7 @@ test("api/status has what is known of going direct, addresses as text and null f
 });
 
 test("api/status is everything a node knows, as plain JSON", async () => {
-  const counters = { answered: 1, rateLimited: 2, malformed: 3, unknownAttributes: 4, ignored: 5 };
+  const counters = { answered: 1, rateLimited: 2, malformed: 3, unknownAttributes: 4, unauthorized: 5, ignored: 6 };
   const stun = { listen: ["0.0.0.0:3478"], counters };
   const node = nodeStatus({
     clients: new Map([

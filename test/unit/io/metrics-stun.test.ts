@@ -23,10 +23,11 @@ const HEAD = `\
 `;
 
 test("every datagram is in one series", async () => {
-  const counters = { answered: 5, unknownAttributes: 4, rateLimited: 3, malformed: 2, ignored: 1 };
+  const counters = { answered: 6, unknownAttributes: 5, unauthorized: 4, rateLimited: 3, malformed: 2, ignored: 1 };
   expect(await page([nodeStatus({ stun: { listen: ["0.0.0.0:3478"], counters } })])).toBe(`${HEAD}\
-ut_stun_requests_total{result="answered"} 5
-ut_stun_requests_total{result="unknown_attributes"} 4
+ut_stun_requests_total{result="answered"} 6
+ut_stun_requests_total{result="unknown_attributes"} 5
+ut_stun_requests_total{result="unauthorized"} 4
 ut_stun_requests_total{result="rate_limited"} 3
 ut_stun_requests_total{result="malformed"} 2
 ut_stun_requests_total{result="ignored"} 1

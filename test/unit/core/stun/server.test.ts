@@ -17,7 +17,14 @@ const UNKNOWN = [at("0.0.0.0", 3478), at("0.0.0.0", 3479)];
 const CLIENT = at("198.51.100.2", 40_000);
 const CLIENT6 = at("2001:db8::2", 40_000);
 const ID = "0102030405060708090a0b0c";
-const NONE: StunServerCounters = { answered: 0, rateLimited: 0, malformed: 0, unknownAttributes: 0, ignored: 0 };
+const NONE: StunServerCounters = {
+  answered: 0,
+  rateLimited: 0,
+  malformed: 0,
+  unknownAttributes: 0,
+  unauthorized: 0,
+  ignored: 0,
+};
 
 interface Asked {
   readonly attributes?: StunAttributes;
