@@ -9,6 +9,7 @@ import { type CandidatePair, Checklist } from "./checklist.ts";
 import { Consent } from "./consent.ts";
 import type { IceCredentials } from "./credentials.ts";
 import { type IceCounters, newIceCounters } from "./ice-counters.ts";
+import { Nomination } from "./nomination.ts";
 import { OwnCandidates } from "./own-candidates.ts";
 import { ReachBudget } from "./reach-budget.ts";
 import { Role } from "./role.ts";
@@ -42,8 +43,6 @@ export type IceEvent =
 export const ICE_DEADLINE_MS = 5_000;
 /** Ta: RFC 8445 §14.2 has 50 ms unless both sides agree on another, as here all do by being `ut`; at least 5 ms. */
 export const PACE_MS = 20;
-/** How long the controlling side waits for something better than the first pair that works. */
-export const NOMINATION_DELAY_MS = 100;
 
 /**
  * Interactive Connectivity Establishment for one data stream of one component (RFC 8445): ordinary and triggered
@@ -63,6 +62,7 @@ export class IceAgent implements Machine<IceEvent> {
   readonly #own: OwnCandidates;
   readonly #checklist: Checklist;
   readonly #checks: CheckTable;
+  readonly #nomination: Nomination;
   readonly #responder: CheckResponder;
   readonly #events: IceEvent[] = [];
   /** Checks of the peer that came before its credentials, or before `start`. */
@@ -71,7 +71,6 @@ export class IceAgent implements Machine<IceEvent> {
   #remotesComplete = false;
   #startedAt = NEVER;
   #lastCheckAt = Number.NEGATIVE_INFINITY;
-  #nominateAt = NEVER;
   #consent: Consent | undefined;
   #state: "gathering" | "checking" | "selected" | "over" = "gathering";
 
@@ -83,6 +82,7 @@ export class IceAgent implements Machine<IceEvent> {
     this.#own = new OwnCandidates(candidates);
     this.#checklist = new Checklist(this.#own.all, controlling);
     this.#checks = new CheckTable(budget, this.counters);
+    this.#nomination = new Nomination(this.#checklist);
     this.#responder = new CheckResponder({ local, role: this.#role, budget, counters: this.counters });
   }
 
@@ -131,9 +131,9 @@ export class IceAgent implements Machine<IceEvent> {
 
   handleTimeout(now: Instant): void {
     if (this.#consent !== undefined) this.#keepConsent(now, this.#consent);
+    if (this.#state === "checking") for (const end of this.#checks.handleTimeout(now)) this.#ended(now, end);
     if (this.#state !== "checking") return;
-    for (const end of this.#checks.handleTimeout(now)) this.#ended(now, end);
-    if (now >= this.#nominateAt) this.#nominate();
+    this.#nomination.handleTimeout(now);
     if (now >= this.#nextCheckAt) this.#checkNext(now);
     this.#judge(now);
   }
@@ -149,7 +149,7 @@ export class IceAgent implements Machine<IceEvent> {
   nextTimeout(): Instant {
     if (this.#consent !== undefined) return this.#consent.nextTimeout();
     if (this.#state !== "checking") return NEVER;
-    return Math.min(this.#nextCheckAt, this.#nominateAt, this.#deadline, this.#checks.nextTimeout());
+    return Math.min(this.#nextCheckAt, this.#nomination.nextTimeout(), this.#deadline, this.#checks.nextTimeout());
   }
 
   /** Gives up: nothing is sent or answered any more, and no event comes. */
@@ -221,9 +221,8 @@ export class IceAgent implements Machine<IceEvent> {
     const nominates = this.#checklist.isNominating(pair);
     const timing = nominates || pair.triggeredAt !== undefined ? "steady" : "patient";
     const started = this.#checks.start(now, this.#parties(), pair, { nominates, timing, rtoMs });
-    if (nominates && started) return;
-    if (started || this.#checks.has(pair)) pair.state = "in-progress";
-    else this.#failed(pair);
+    if (!started && !this.#checks.has(pair)) this.#failed(pair);
+    else if (!nominates) pair.state = "in-progress";
   }
 
   #parties(): CheckParties {
@@ -239,7 +238,7 @@ export class IceAgent implements Machine<IceEvent> {
       const { xorMappedAddress = pair.local.endpoint } = outcome.message.attributes;
       this.#checklist.succeed(pair, this.#own.seenAs(xorMappedAddress, pair.local), outcome.rttMs);
       if (pair.nominated && (nominates || !this.controlling)) this.#select(now, pair);
-      else this.#mayNominate(now);
+      else this.#nomination.consider(now);
     } else if (outcome.kind === "error" && outcome.code === 487) {
       this.#role.yield(controlling);
       this.#followRole(now);
@@ -255,23 +254,7 @@ export class IceAgent implements Machine<IceEvent> {
   #followRole(now: Instant): void {
     if (this.#checklist.controlling === this.controlling) return;
     this.#checklist.controlling = this.controlling;
-    this.#nominateAt = NEVER;
-    this.#mayNominate(now);
-  }
-
-  #mayNominate(now: Instant): void {
-    const { best, isDecided, pairs } = this.#checklist;
-    if (!this.controlling || best === undefined || pairs.some(({ nominated }) => nominated)) return;
-    this.#nominateAt = Math.min(this.#nominateAt, isDecided ? now : now + NOMINATION_DELAY_MS);
-  }
-
-  /** §8.1.1: the best pair that works is checked once more, and that check says that it is the one. */
-  #nominate(): void {
-    this.#nominateAt = NEVER;
-    const { best } = this.#checklist;
-    if (best === undefined) return;
-    best.nominated = true;
-    this.#checklist.trigger(best);
+    this.#nomination.consider(now);
   }
 
   #select(now: Instant, pair: CandidatePair): void {

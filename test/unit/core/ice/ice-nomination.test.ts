@@ -153,6 +153,17 @@ describe("the controlled side (§7.3.1.5)", () => {
     bench.answerTo(0, { code: 500 });
     expect(bench.log.slice(-1)).toEqual(["50 no-pair"]);
   });
+
+  test("that end is the last word: what was just about to be checked is not", () => {
+    const bench = IceBench.started({ controlling: false, deadlineMs: 60_000 }, [candidate(A)]);
+    bench.request(A, NOMINATES);
+    // Its first check, seven requests and the wait for an answer to the last one.
+    bench.until(32_499);
+    bench.agent.addRemotes([candidate(B)], false);
+    bench.agent.handleTimeout(32_500);
+    bench.now = 32_500;
+    expect(bench.start().log.slice(-1)).toEqual(["32500 no-pair"]);
+  });
 });
 
 describe("role conflicts (§7.3.1.1, §7.2.5.1)", () => {
