@@ -32,8 +32,14 @@ export type HubEvent =
   | { readonly type: "opened"; readonly ends: readonly [PipeEnd, PipeEnd]; readonly service: string }
   /** And no longer. Told of opened pipes only. */
   | { readonly type: "closed"; readonly ends: readonly [PipeEnd, PipeEnd]; readonly reason: string }
-  /** A request that came to nothing. */
-  | { readonly type: "failed"; readonly from: string; readonly to: string; readonly reason: string }
+  /** A request that came to nothing. `by: target`: in the target's own words. */
+  | {
+      readonly type: "failed";
+      readonly from: string;
+      readonly to: string;
+      readonly reason: string;
+      readonly by: "server" | "target";
+    }
   /** How going direct ended, in the words of one end; nothing is believed for it. */
   | {
       readonly type: "result";

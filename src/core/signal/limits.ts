@@ -15,9 +15,19 @@ export const PUNCH_WAIT_MS = 10_000;
 /** The server is asked for no longer pauses than this before a common start, and nobody waits longer. */
 export const MAX_START_DELAY_MS = 1_000;
 
-/** Of each kind, by one CN, in any 10 s: requests to punch that it makes, starts that it is told. */
+/** Between two CNs in one direction: nobody takes all channels of a target. */
+export const MAX_PIPES_PER_PAIR = 16;
+
+/** Of each kind, of one CN, in any 10 s: requests to punch that it makes, starts that it is told, results it reports. */
 export const PUNCHES_PER_WINDOW = 8;
+/** `open_p2p`: all of a process's, when its server has restarted. */
+export const OPENS_PER_WINDOW = MAX_CHANNELS;
 export const WINDOW_MS = 10_000;
+
+/** Sessions of one CN that the server remembers. The one that was silent longest makes room. */
+export const SESSIONS_PER_CN = 8;
+/** Messages that wait for a peer to read them. */
+export const MAX_UNREAD = 256;
 
 /** Signals of one connection, over time; what a slow path held back for 10 s may come at once. */
 export const SIGNALS_PER_SECOND = 50;
