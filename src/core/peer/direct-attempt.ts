@@ -32,10 +32,9 @@ export interface AttemptParts {
   readonly attempt: number;
   readonly terms: HardNatTerms;
   readonly probeKey: Uint8Array;
-  /** As they were told to the other end. */
-  readonly own: NatKind;
-  readonly isPortMapped: boolean;
-  readonly candidates: readonly LocalCandidate[];
+  /** What is known of our network, once the server has been asked for our address. */
+  readonly gather: () => OwnNetwork;
+  readonly sendCandidates: (candidates: readonly LocalCandidate[]) => void;
   readonly ice: { readonly local: IceCredentials; readonly remote: IceCredentials };
   readonly remembered: Remembered | undefined;
   readonly requestPunch: (now: Instant, role: PunchRole, reflex: Endpoint) => void;
@@ -43,9 +42,24 @@ export interface AttemptParts {
   readonly prove: (now: Instant, address: DirectAddress) => void;
 }
 
+/** What the other end is told. */
+export interface OwnNetwork {
+  readonly nat: NatKind;
+  readonly isPortMapped: boolean;
+  readonly candidates: readonly LocalCandidate[];
+}
+
+interface Told {
+  readonly candidates: readonly Candidate[];
+  readonly last: boolean;
+  readonly peer: PeerInfo;
+}
+
 type State =
+  /** Our outside address: the server is asked once more, which also keeps the NAT's mapping. */
+  | { readonly name: "gathering"; readonly until: Instant }
   /** For the other end's candidates. */
-  | { readonly name: "exchanging"; readonly until: Instant }
+  | { readonly name: "exchanging"; readonly own: OwnNetwork; readonly until: Instant }
   /** For the server's word to begin. */
   | { readonly name: "ready"; readonly until: Instant }
   | { readonly name: "starting"; readonly at: Instant }
@@ -54,6 +68,8 @@ type State =
   | { readonly name: "won"; readonly kept: number | undefined; readonly until: Instant }
   | { readonly name: "over" };
 
+/** A little longer than the server is asked. */
+const GATHER_MS = 2_500;
 /** Seed p2p-hole-punching, phase 2.3. */
 const EXCHANGE_MS = 5_000;
 const START_MS = 5_000;
@@ -70,7 +86,9 @@ export class DirectAttempt {
   readonly #startedAt: Instant;
   #state: State;
   #plan: AttemptPlan;
-  #peer: PeerInfo | undefined;
+  /** Of the other end, which may have been quicker than we. */
+  #told: Told | undefined;
+  #ownNat: NatKind | undefined;
   #agent: IceAgent | undefined;
   #hardNat: HardNat | undefined;
   #hardNatAt: Instant = NEVER;
@@ -85,17 +103,13 @@ export class DirectAttempt {
   #report: AttemptReport | undefined;
 
   constructor(now: Instant, parts: AttemptParts) {
-    const { terms, candidates, trace } = parts;
     this.#parts = parts;
     this.#proof = new Proof(parts.isInitiator ? parts.prove : undefined);
     this.#startedAt = now;
-    this.#state = { name: "exchanging", until: now + EXCHANGE_MS };
-    this.#plan = { way: "unknown", mode: terms.mode, ice: false, role: undefined };
-    trace.step(
-      now,
-      "candidates-sent",
-      candidates.map(({ type, endpoint }) => `${type} ${formatEndpoint(endpoint)}`).join(", "),
-    );
+    this.#state = { name: "gathering", until: now + GATHER_MS };
+    this.#plan = { way: "unknown", mode: parts.terms.mode, ice: false, role: undefined };
+    parts.reflex.refresh(now, parts.socket);
+    this.handleTimeout(now);
   }
 
   /** How it ended; undefined while it goes on. */
@@ -105,7 +119,7 @@ export class DirectAttempt {
 
   /** The other end's NAT, as it said with its candidates. */
   get peer(): PeerInfo | undefined {
-    return this.#peer;
+    return this.#told?.peer;
   }
 
   /** Worth another try on the same networks. */
@@ -119,8 +133,9 @@ export class DirectAttempt {
   }
 
   handleCandidates(now: Instant, candidates: readonly Candidate[], last: boolean, peer: PeerInfo): void {
-    if (this.#state.name === "exchanging") this.#decide(now, candidates, peer);
-    this.#agent?.addRemotes(candidates, last);
+    this.#told ??= { candidates, last, peer };
+    if (this.#state.name === "exchanging") this.#decide(now, this.#state.own, this.#told);
+    else this.#agent?.addRemotes(candidates, last);
   }
 
   startPunching(now: Instant, delayMs: number): void {
@@ -185,6 +200,9 @@ export class DirectAttempt {
     this.#drive(now);
     const state = this.#state;
     switch (state.name) {
+      case "gathering":
+        if (this.#parts.reflex.isSettled || now >= state.until) this.#exchange(now);
+        return;
       case "exchanging":
         if (now >= state.until) this.#fail(now, "peer-not-reachable");
         return;
@@ -219,6 +237,7 @@ export class DirectAttempt {
 
   #stateTimeout(): Instant {
     switch (this.#state.name) {
+      case "gathering":
       case "exchanging":
       case "ready":
       case "won":
@@ -234,26 +253,37 @@ export class DirectAttempt {
     }
   }
 
+  #exchange(now: Instant): void {
+    const own = this.#parts.gather();
+    const list = own.candidates.map(({ type, endpoint }) => `${type} ${formatEndpoint(endpoint)}`).join(", ");
+    this.#parts.trace.step(now, "candidates", list);
+    this.#ownNat = own.nat;
+    this.#parts.sendCandidates(own.candidates);
+    this.#state = { name: "exchanging", own, until: now + EXCHANGE_MS };
+    if (this.#told !== undefined) this.#decide(now, own, this.#told);
+  }
+
   /** Both ends have said what they are: the matrix, and what may help although it says no. */
-  #decide(now: Instant, candidates: readonly Candidate[], peer: PeerInfo): void {
-    const { terms, own, isInitiator, attempt, isPortMapped, trace } = this.#parts;
+  #decide(now: Instant, { nat, candidates: ours, isPortMapped }: OwnNetwork, { candidates, last, peer }: Told): void {
+    const { terms, isInitiator, attempt, trace } = this.#parts;
     const theirs = { type: peer.nat, filtering: peer.filtering };
-    const plan = planAttempt(terms, own, theirs, { isInitiator, isSwapped: attempt % 2 === 1 });
+    const plan = planAttempt(terms, nat, theirs, { isInitiator, isSwapped: attempt % 2 === 1 });
     const helped = { own: isPortMapped, peerCaps: peer.caps };
-    const ice = plan.ice || (plan.mode !== "force" && hasShortcut(this.#parts.candidates, candidates, helped));
-    this.#peer = peer;
+    const ice = plan.ice || (plan.mode !== "force" && hasShortcut(ours, candidates, helped));
     this.#plan = { ...plan, ice };
-    trace.step(now, "plan", `${own.type} to ${peer.nat}: ${plan.way}, hard-NAT ${plan.role ?? "no"}`);
+    trace.step(now, "plan", `${nat.type} to ${peer.nat}: ${plan.way}, hard-NAT ${plan.role ?? "no"}`);
     if (!ice && plan.role === undefined) {
-      this.#fail(now, own.type === "blocked" || peer.nat === "blocked" ? "udp-blocked" : "both-symmetric");
+      this.#fail(now, nat.type === "blocked" || peer.nat === "blocked" ? "udp-blocked" : "both-symmetric");
       return;
     }
     this.#state = { name: "ready", until: now + START_MS };
-    if (ice) this.#agent = this.#makeAgent();
+    if (!ice) return;
+    this.#agent = this.#makeAgent(ours);
+    this.#agent.addRemotes(candidates, last);
   }
 
-  #makeAgent(): IceAgent {
-    const { random, isInitiator: controlling, candidates, ice } = this.#parts;
+  #makeAgent(candidates: readonly LocalCandidate[]): IceAgent {
+    const { random, isInitiator: controlling, ice } = this.#parts;
     const agent = new IceAgent({ random, controlling, local: ice.local, candidates });
     agent.setRemote(ice.remote);
     return agent;
@@ -327,8 +357,8 @@ export class DirectAttempt {
     const { role } = this.#plan;
     if (role === undefined) return;
     this.#enteredHardNat = true;
-    const { requestPunch, terms, own } = this.#parts;
-    const fixed = role === "nat3" ? own.type : this.#peer?.nat;
+    const { requestPunch, terms } = this.#parts;
+    const fixed = role === "nat3" ? this.#ownNat?.type : this.#told?.peer.nat;
     this.#hardNat = new HardNat(now, role, {
       ...this.#parts,
       settings: terms.settings,

@@ -1,5 +1,4 @@
 import type { Transmit } from "../machine.ts";
-import type { SignalInput } from "../wire/signal.ts";
 import type { ChannelDatagram, FlowDatagram, PeerEvent, SocketRequest } from "./peer-event.ts";
 import { FIRST_FAN_SOCKET } from "./peer-options.ts";
 
@@ -27,7 +26,6 @@ export class Fifo<Item> {
 export class Outbox {
   readonly transmits = new Fifo<Transmit>();
   readonly channels = new Fifo<ChannelDatagram>();
-  readonly signals = new Fifo<SignalInput>();
   readonly datagrams = new Fifo<FlowDatagram>();
   readonly events = new Fifo<PeerEvent>();
   readonly sockets = new Fifo<SocketRequest>();

@@ -31,7 +31,6 @@ export type PeerEvent =
       readonly pipe: PipeId;
       readonly attempt: number;
       readonly mode: HardNatMode;
-      readonly way: DirectWay | "unknown";
     }
   | { readonly type: "attempt-ended"; readonly pipe: PipeId; readonly report: AttemptReport }
   /** The server holds datagrams for this process, which has no lanes open. */

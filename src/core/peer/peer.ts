@@ -1,0 +1,330 @@
+import type { Datagram, Machine, Transmit } from "../machine.ts";
+import { ipFamily } from "../net/ip.ts";
+import { looksSealed, readSession } from "../pipe/packet.ts";
+import type { SignalClientEvent } from "../signal/client-event.ts";
+import { looksLikeStun } from "../stun/message.ts";
+import type { Instant } from "../time.ts";
+import type { Signal, SignalInput } from "../wire/signal.ts";
+import type { ChannelDatagram, FlowDatagram, PeerEvent, PipeId, SocketRequest } from "./peer-event.ts";
+import type { PeerNetwork, PeerOptions } from "./peer-options.ts";
+import type { PeerPipe } from "./peer-pipe.ts";
+import { PeerShared } from "./peer-shared.ts";
+import { answerIncoming } from "./pipe-answering.ts";
+import { PipeOpening } from "./pipe-opening.ts";
+import type { PipeExplanation } from "./trace.ts";
+
+/**
+ * The peer engine, one for each process: pipes to other peers by the name of a service, over the server's lanes from
+ * their first datagram, straight from host to host when that can be had (DESIGN "The direct plane"). No failure in here
+ * but that of the server and of the other end is ever a loss of connectivity.
+ *
+ * The shell brings datagrams of the shared sockets and of those that were asked for, packets of channels, and signals;
+ * after every call it polls, in this order: sockets, transmits, channels, signals, datagrams, events, and then asks for
+ * `nextTimeout`. Left out on purpose: lanes, the control connection, flows and what is behind them.
+ */
+export class Peer implements Machine<PeerEvent> {
+  readonly #shared: PeerShared;
+  readonly #openings = new Map<PipeId, PipeOpening>();
+  /** Pipes that others have opened. */
+  readonly #answered = new Map<PipeId, PeerPipe>();
+  /** Every pipe that has a channel, or had one. */
+  readonly #channels = new Map<number, PeerPipe>();
+  #server: string | undefined;
+  #lastId = 0;
+  #now: Instant;
+
+  constructor(options: PeerOptions) {
+    this.#shared = new PeerShared(options);
+    this.#now = options.now;
+  }
+
+  /** What would have to be 0 when nothing is open: for tests of leaks, and for metrics. */
+  get holdings(): { readonly pipes: number; readonly sessions: number; readonly sockets: number } {
+    const { sessions, fans } = this.#shared;
+    return { pipes: this.#channels.size, sessions: sessions.count, sockets: fans.count };
+  }
+
+  /** Before anything else, and whenever any of it changes. */
+  setNetwork(now: Instant, network: PeerNetwork): void {
+    const { signals, memory, reflex } = this.#shared;
+    const before = this.#shared.network;
+    this.#shared.network = network;
+    signals.setPeerInfo(now, this.#shared.ownInfo());
+    if (before !== undefined && keyOf(before) !== keyOf(network)) {
+      const isElsewhere = hostsOf(before) !== hostsOf(network);
+      memory.forget();
+      if (isElsewhere) reflex.forget();
+      for (const pipe of this.#pipes) pipe.networkChanged(now, isElsewhere);
+    }
+    reflex.refresh(now, this.#shared.punchSocket);
+    this.#pump(now);
+  }
+
+  /** The control connection is up, its hello answered; `server` is the IP address that it goes to. */
+  controlConnected(now: Instant, server: string): void {
+    this.#server = server;
+    this.#shared.signals.connected(now);
+    this.#pump(now);
+  }
+
+  controlLost(now: Instant): void {
+    this.#shared.signals.disconnected(now);
+    this.#shared.reflex.setServer(undefined);
+    this.#pump(now);
+  }
+
+  handleSignal(now: Instant, signal: Signal): void {
+    this.#shared.signals.received(now, signal);
+    this.#pump(now);
+  }
+
+  /** A sealed packet that came over the lanes. */
+  handleChannel(now: Instant, { channel, packet }: ChannelDatagram): void {
+    const pipe = this.#channels.get(channel);
+    if (pipe !== undefined) this.#receive(now, pipe, () => pipe.receive(now, "relay", packet));
+  }
+
+  handleDatagram(now: Instant, datagram: Datagram): void {
+    const { socket, from, payload } = datagram;
+    if (looksSealed(payload)) {
+      const pipe = this.#shared.sessions.get(readSession(payload));
+      if (pipe !== undefined) this.#receive(now, pipe, () => pipe.receive(now, { socket, remote: from }, payload));
+    } else {
+      if (!looksLikeStun(payload)) for (const pipe of this.#pipes) pipe.handleProbe(now, datagram);
+      else if (this.#shared.reflex.handleDatagram(now, datagram)) this.#timeouts(now);
+      else this.#pipes.some((pipe) => pipe.handleStun(now, datagram));
+      this.#pump(now);
+    }
+  }
+
+  /** The answer to an `open` of `pollSockets`: the first `count` of them are there. */
+  socketsOpened(now: Instant, first: number, count: number): void {
+    const isWanted = this.#pipes.some((pipe) => pipe.socketsOpened(now, first, count));
+    if (!isWanted && count > 0) this.#shared.out.closeSockets(first, count);
+    this.#pump(now);
+  }
+
+  /** A wish that is kept until `close`: opened again, with backoff, whenever the pipe is lost. */
+  open(now: Instant, to: string, service: string): PipeId {
+    this.#lastId += 1;
+    this.#openings.set(this.#lastId, new PipeOpening(now, this.#shared, this.#lastId, to, service));
+    this.handleTimeout(now);
+    return this.#lastId;
+  }
+
+  /** Either end's; `closed` follows. */
+  close(now: Instant, pipe: PipeId, reason: string): void {
+    this.#answered.get(pipe)?.close(now, reason);
+    if (this.#openings.get(pipe) !== undefined) {
+      this.#openings.get(pipe)?.end(now, reason);
+      this.#openings.delete(pipe);
+      this.#shared.out.events.push({ type: "closed", pipe, reason });
+    }
+    this.#pump(now);
+  }
+
+  /** Bulk path. While an initiator's pipe is being opened, the last 64 datagrams wait. False: there is no such pipe. */
+  send(now: Instant, pipe: PipeId, flow: number, datagram: Uint8Array): boolean {
+    const from = this.#openings.get(pipe) ?? this.#answered.get(pipe);
+    from?.send(now, flow, datagram);
+    return from !== undefined;
+  }
+
+  handleTimeout(now: Instant): void {
+    this.#shared.signals.handleTimeout(now);
+    this.#shared.reflex.handleTimeout(now);
+    this.#timeouts(now);
+    this.#pump(now);
+  }
+
+  nextTimeout(): Instant {
+    const { signals, reflex } = this.#shared;
+    let next = Math.min(signals.nextTimeout(), reflex.nextTimeout());
+    for (const opening of this.#openings.values()) next = Math.min(next, opening.nextTimeout());
+    for (const pipe of this.#channels.values()) next = Math.min(next, pipe.nextTimeout(this.#now));
+    return next;
+  }
+
+  pollSockets(): SocketRequest | undefined {
+    return this.#shared.out.sockets.shift();
+  }
+
+  pollTransmit(): Transmit | undefined {
+    return this.#shared.out.transmits.shift();
+  }
+
+  pollChannel(): ChannelDatagram | undefined {
+    return this.#shared.out.channels.shift();
+  }
+
+  pollSignal(): SignalInput | undefined {
+    return this.#shared.signals.pollMessage();
+  }
+
+  pollDatagram(): FlowDatagram | undefined {
+    return this.#shared.out.datagrams.shift();
+  }
+
+  pollEvent(): PeerEvent | undefined {
+    return this.#shared.out.events.shift();
+  }
+
+  /** What was tried and why the traffic goes where it goes, of every pipe: for `ut nat explain` and `/api/status`. */
+  explain(now: Instant): PipeExplanation[] {
+    const asked = [...this.#openings.values()].map((opening) => opening.explain(now));
+    return [...asked, ...[...this.#answered.values()].map((pipe) => pipe.explain(now))];
+  }
+
+  get #pipes(): PeerPipe[] {
+    return [...this.#channels.values()];
+  }
+
+  /** The bulk path in: nothing else is looked after unless the pipe has ended on it. */
+  #receive(now: Instant, pipe: PeerPipe, receive: () => void): void {
+    this.#now = now;
+    const wasProven = pipe.isProven;
+    receive();
+    if (pipe.closedWith !== undefined || !wasProven) this.#pump(now);
+  }
+
+  #timeouts(now: Instant): void {
+    for (const pipe of this.#pipes) pipe.handleTimeout(now);
+    for (const opening of this.#openings.values()) opening.handleTimeout(now);
+  }
+
+  /** Until nothing follows from anything any more. */
+  #pump(now: Instant): void {
+    this.#now = now;
+    const { reflex, out } = this.#shared;
+    while (this.#hear(now) || this.#reap(now));
+    for (let next = reflex.pollTransmit(); next !== undefined; next = reflex.pollTransmit()) out.transmits.push(next);
+  }
+
+  #hear(now: Instant): boolean {
+    const event = this.#shared.signals.pollEvent();
+    if (event !== undefined) this.#onSignal(now, event);
+    return event !== undefined;
+  }
+
+  #reap(now: Instant): boolean {
+    for (const [channel, pipe] of this.#channels) {
+      if (pipe.closedWith === undefined) continue;
+      this.#channels.delete(channel);
+      this.#gone(now, pipe, pipe.closedWith);
+      return true;
+    }
+    return false;
+  }
+
+  #gone(now: Instant, pipe: PeerPipe, reason: string): void {
+    if (pipe.role === "initiator") {
+      this.#openings.get(pipe.id)?.handleTimeout(now);
+      return;
+    }
+    this.#answered.delete(pipe.id);
+    const { id, peer: from, service } = pipe;
+    if (pipe.isProven) this.#shared.out.events.push({ type: "closed", pipe: id, reason });
+    else this.#shared.out.events.push({ type: "refused", from, service, reason });
+  }
+
+  #onSignal(now: Instant, event: SignalClientEvent): void {
+    switch (event.type) {
+      case "incoming":
+        this.#incoming(now, event);
+        return;
+      case "opened":
+        this.#opened(now, event);
+        return;
+      case "failed":
+        for (const opening of this.#openings.values()) opening.failed(now, event.requestId, event.reason, event.by);
+        return;
+      case "lost":
+        this.#shared.out.events.push({ type: "control-dead" });
+        return;
+      case "lanes-wanted":
+        this.#shared.out.events.push({ type: "lanes-wanted" });
+        return;
+      case "stun-credential":
+        this.#credential(now, event);
+        return;
+      case "registered":
+        return;
+      default:
+        this.#onPipeSignal(now, event);
+    }
+  }
+
+  #incoming(now: Instant, event: Extract<SignalClientEvent, { type: "incoming" }>): void {
+    this.#lastId += 1;
+    const pipe = answerIncoming(now, this.#shared, this.#lastId, event);
+    if (pipe === undefined) return;
+    this.#answered.set(pipe.id, pipe);
+    this.#channels.set(pipe.channel, pipe);
+  }
+
+  #opened(now: Instant, event: Extract<SignalClientEvent, { type: "opened" }>): void {
+    for (const opening of this.#openings.values()) {
+      if (!opening.opened(now, event)) continue;
+      if (opening.pipe?.channel === event.channel) this.#channels.set(event.channel, opening.pipe);
+      // It has something to say at once.
+      opening.pipe?.handleTimeout(now);
+      return;
+    }
+    this.#shared.signals.close(event.channel, "cancelled");
+  }
+
+  #onPipeSignal(now: Instant, event: PipeSignal): void {
+    const pipe = this.#channels.get(event.channel);
+    switch (event.type) {
+      case "accepted":
+        pipe?.accepted(event.peer);
+        return;
+      case "candidates":
+        pipe?.handleCandidates(now, event.attempt, event.candidates, event.last, event.peer);
+        return;
+      case "start-punching":
+        pipe?.startPunching(now, event.attempt, event.delayMs);
+        return;
+      case "introduced":
+        pipe?.introduced(now, event.attempt, event.role, event.peerReflex, event.delayMs);
+        return;
+      case "punch-rejected":
+        pipe?.punchRejected(now, event.attempt, event.reason);
+        return;
+      case "punch-acknowledged":
+        return;
+      case "closed":
+        pipe?.channelLost(now, event.reason);
+        if (pipe?.role === "initiator") this.#openings.get(pipe.id)?.channelLost(now);
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  /** Asked under it, the server's STUN port tells the server which address is ours. */
+  #credential(now: Instant, event: Extract<SignalClientEvent, { type: "stun-credential" }>): void {
+    const { reflex, punchSocket } = this.#shared;
+    const { username, password, port } = event;
+    const address = this.#server;
+    // The shared socket that punches is one of IPv4.
+    const isReachable = port !== 0 && address !== undefined && ipFamily(address) === 4;
+    reflex.setServer(isReachable ? { endpoint: { address, port }, username, password } : undefined);
+    if (this.#shared.network !== undefined) reflex.refresh(now, punchSocket);
+  }
+}
+
+type PipeSignal = Exclude<
+  SignalClientEvent,
+  { type: "incoming" | "opened" | "failed" | "lost" | "lanes-wanted" | "stun-credential" | "registered" }
+>;
+
+/** What decides whether another attempt may end otherwise. Ports of a symmetric NAT change all the time. */
+function keyOf(network: PeerNetwork): string {
+  const { nat, reflex, isPortMapped } = network;
+  return JSON.stringify([nat.type, nat.filtering, reflex?.address, isPortMapped, hostsOf(network)]);
+}
+
+function hostsOf({ gathered }: PeerNetwork): string {
+  return JSON.stringify(gathered.hosts);
+}
