@@ -1,5 +1,6 @@
 import type { Config } from "../config/schema.ts";
 import type { UtError } from "../core/error.ts";
+import type { ChannelDatagram } from "../core/tunnel/channels.ts";
 import type { Lane } from "../core/tunnel/lane.ts";
 import type { Session } from "../core/tunnel/session.ts";
 import type { SessionStatus } from "../core/tunnel/status.ts";
@@ -11,6 +12,8 @@ import { laneTuning } from "./settings.ts";
 import { Tunnel } from "./tunnel.ts";
 
 export interface HostedSessionHooks {
+  /** Datagrams of channels, no longer valid after this returns. */
+  deliverChannels(datagrams: readonly ChannelDatagram[]): void;
   laneClosed(lane: Lane, error: UtError | undefined): void;
   /** The UDP socket cannot be opened: this session is of no use. */
   failed(error: unknown): void;
@@ -23,14 +26,17 @@ const QUIET_MS = 5_000;
 
 /**
  * One session at the server: its lanes on one side, on the other a UDP socket of its own towards WireGuard, whose port
- * stays while the session lives, so that WireGuard's endpoint does.
+ * stays while the session lives, so that WireGuard's endpoint does. A session that carries only channels never has it.
  */
 export class HostedSession {
   readonly tunnel: Tunnel;
   readonly log: Log;
   readonly #session: Session;
   readonly #noisy: DebouncedLog;
-  readonly #opened: Promise<void>;
+  readonly #hooks: HostedSessionHooks;
+  readonly #target: Config["udp"]["wg_udp_addr"];
+  /** Its socket is open, or has been refused. */
+  #opened: Promise<void> | undefined;
   #udp: UdpSocket | undefined;
   /** What came before the socket was open. */
   #early: Uint8Array[] = [];
@@ -38,6 +44,8 @@ export class HostedSession {
 
   constructor(session: Session, config: Config, log: Log, hooks: HostedSessionHooks) {
     this.#session = session;
+    this.#hooks = hooks;
+    this.#target = config.udp.wg_udp_addr;
     this.log = log.child({ client_cn: session.clientCn, session_id: session.sessionId });
     this.#noisy = debounced(this.log, QUIET_MS, now);
     this.tunnel = new Tunnel(
@@ -45,6 +53,7 @@ export class HostedSession {
       laneTuning(config),
       {
         deliver: (datagrams) => this.deliver(datagrams),
+        deliverChannels: (datagrams) => hooks.deliverChannels(datagrams),
         // The one greeting of a lane was its first PDU.
         control: (_lane, message) => (message.type === "hello" ? "duplicate_hello" : "bad_ctrl"),
         laneClosed: (lane, error) => {
@@ -55,10 +64,6 @@ export class HostedSession {
       this.#noisy,
     );
     this.log.info("session_open", {});
-    this.#opened = this.#open(config.udp.wg_udp_addr).catch((error: unknown) => {
-      this.log.error("session_udp_fail", { err: error });
-      hooks.failed(error);
-    });
   }
 
   status(): SessionStatus {
@@ -71,6 +76,10 @@ export class HostedSession {
       this.#udp.send(datagrams);
       return;
     }
+    this.#opened ??= this.#open(this.#target).catch((error: unknown) => {
+      this.log.error("session_udp_fail", { err: error });
+      this.#hooks.failed(error);
+    });
     for (const datagram of datagrams) {
       if (this.#early.length < EARLY_PACKETS) this.#early.push(datagram.slice());
       else this.#dropped("udp_blocked", 1);
@@ -80,7 +89,7 @@ export class HostedSession {
   /** Send on what waits on both sides. */
   async drain(deadline: AbortSignal): Promise<void> {
     await this.tunnel.drain("shutdown", deadline);
-    await unlessAborted(this.#opened, deadline);
+    if (this.#opened !== undefined) await unlessAborted(this.#opened, deadline);
     await this.#udp?.drained(deadline);
   }
 

@@ -13,16 +13,22 @@ import { type DebouncedLog, debounced, type Log } from "../io/log.ts";
 import { type LaneListener, listenTlsLanes } from "../io/tls-listen.ts";
 import type { HandshakeFailure } from "../io/tls-verdict.ts";
 import { Arrival } from "./arrival.ts";
+import { ChannelRelay } from "./channel-relay.ts";
 import { HostedSession } from "./hosted-session.ts";
 import type { NodeIdentity, Role, RoleContext } from "./role.ts";
 import { sessionSettings } from "./settings.ts";
 import { type StunService, startStunService } from "./stun-service.ts";
 
+/** The server, and its exchange for pipes between peers: who may have one is told to it from outside. */
+export interface ServerRole extends Role {
+  readonly channels: ChannelRelay;
+}
+
 /**
  * The server role: ends lanes and forwards each session's datagrams to the local WireGuard through a UDP socket of
  * its own, whose port stays while the session lives, so that WireGuard's endpoint does. Beside it, it answers STUN.
  */
-export async function startServer(config: Config, identity: NodeIdentity, context: RoleContext): Promise<Role> {
+export async function startServer(config: Config, identity: NodeIdentity, context: RoleContext): Promise<ServerRole> {
   using opening = new DisposableStack();
   const stun = opening.use(await startStunService(config.server.stun, context.log));
   const server = new Server(config, identity, context, stun);
@@ -30,7 +36,8 @@ export async function startServer(config: Config, identity: NodeIdentity, contex
   return server;
 }
 
-class Server implements Role {
+class Server implements ServerRole {
+  readonly channels: ChannelRelay;
   readonly #config: Config;
   readonly #identity: NodeIdentity;
   readonly #context: RoleContext;
@@ -57,6 +64,10 @@ class Server implements Role {
       session: sessionSettings(config),
       lingerMs: config.tcp.session_linger_seconds * 1_000,
       randomU32: () => randomInt(2 ** 32),
+    });
+    this.channels = new ChannelRelay({
+      sessionOf: (cn, sessionId) => this.#reach(cn, sessionId),
+      wake: (session) => this.#hosted.get(session)?.tunnel.wake(),
     });
     const { host, port } = config.tcp.listen_addr;
     this.#listener = listenTlsLanes(
@@ -90,6 +101,7 @@ class Server implements Role {
   async drain(deadline: AbortSignal): Promise<void> {
     this.#stopping = true;
     this.#listener.stop();
+    this.channels.clear();
     await Promise.all([...this.#hosted.values()].map((hosted) => hosted.drain(deadline)));
   }
 
@@ -136,8 +148,20 @@ class Server implements Role {
     return hosted;
   }
 
+  /** For what a peer is to get over its lanes, which may be yet to come. */
+  #reach(cn: string, sessionId: string): Session | undefined {
+    const reached = this.#table.reach(now(), cn, sessionId, []);
+    if (reached?.evicted !== undefined) this.#dispose(reached.evicted);
+    if (reached?.created === true) {
+      this.#host(reached.session);
+      this.#armExpiry();
+    }
+    return reached?.session;
+  }
+
   #host(session: Session): HostedSession {
     const hosted = new HostedSession(session, this.#config, this.#log, {
+      deliverChannels: (datagrams) => this.channels.received(session, datagrams),
       laneClosed: () => {
         this.#table.left(now(), session);
         this.#armExpiry();

@@ -23,10 +23,11 @@ export function sessionStatus(session: Session, { udp, congestion, transports }:
     caps: session.caps ?? [],
     congestion,
     queue: {
-      packets: session.queuedPackets,
+      packets: session.queuedPackets - session.queuedChannelPackets,
       bytes: session.queue.bytes,
       oldestMs: session.queue.oldestMs(time),
     },
+    channels: { packets: session.queuedChannelPackets, bytes: session.channels.bytes },
     held: {
       packets: session.resequencer?.heldPackets ?? 0,
       bytes: session.resequencer?.heldBytes ?? 0,

@@ -1,5 +1,6 @@
 import type { UtError } from "../core/error.ts";
 import { type Instant, NEVER } from "../core/time.ts";
+import type { ChannelDatagram } from "../core/tunnel/channels.ts";
 import type { Lane } from "../core/tunnel/lane.ts";
 import type { Session } from "../core/tunnel/session.ts";
 import type { SessionStatus } from "../core/tunnel/status.ts";
@@ -18,6 +19,8 @@ const GOODBYE_MS = 5_000;
 export interface TunnelHooks {
   /** Datagrams for the local UDP side. They are sent before this returns, or copied. */
   deliver(datagrams: readonly Uint8Array[]): void;
+  /** Datagrams of channels, no longer valid after this returns. */
+  deliverChannels(datagrams: readonly ChannelDatagram[]): void;
   /** A control message that the session itself has no use for: greeting. */
   control(lane: Lane, message: ControlMessage): FrameErrorKind | undefined;
   /** The lane is gone and detached. */
@@ -53,17 +56,25 @@ export class Tunnel {
     this.session = session;
     this.#hooks = hooks;
     this.#log = log;
-    this.#tuner = new LaneTuner(session, tuning, log, () => this.#pumpSoon());
+    this.#tuner = new LaneTuner(session, tuning, log, () => this.wake());
   }
 
   /** One datagram from the local UDP side. It is kept, not copied. Returns when it came; undefined: it was not taken. */
   offer(datagram: Uint8Array): Instant | undefined {
     // A node that stops takes nothing more in; what it took it still delivers.
     if (this.#draining) return undefined;
-    this.#pumpSoon();
+    this.wake();
     const dropped = this.session.offer(this.#turnAt, datagram);
     if (dropped > 0) this.#log.warn("queue_drop_oldest", { queue_packets: this.session.queue.packets });
     else if (dropped < 0) this.#log.warn("pdu_too_large", { bytes: datagram.length });
+    return this.#turnAt;
+  }
+
+  /** One datagram for the other end of `channel`. It is kept, not copied. Returns and undefined as of `offer`. */
+  offerChannel(channel: number, datagram: Uint8Array): Instant | undefined {
+    if (this.#draining) return undefined;
+    this.wake();
+    this.session.offerChannel(this.#turnAt, channel, datagram);
     return this.#turnAt;
   }
 
@@ -72,7 +83,7 @@ export class Tunnel {
     this.#transports.set(lane, transport);
     this.#tuner.added(lane, transport);
     this.flush(lane);
-    this.#pumpSoon();
+    this.wake();
   }
 
   /** Bytes from the connection of `lane`. */
@@ -116,7 +127,7 @@ export class Tunnel {
     this.#deliver();
     this.#hooks.laneClosed(lane, error);
     this.#armTimer();
-    this.#pumpSoon();
+    this.wake();
     this.progressed();
   }
 
@@ -129,7 +140,7 @@ export class Tunnel {
     const mayTell = lane.pendingBytes === 0 && !lane.saidGoodbye;
     // What its socket has not taken goes to the other lanes now, so none of it may go out here.
     this.session.detach(now(), lane, this.#out);
-    this.#pumpSoon();
+    this.wake();
     if (!mayTell || transport === undefined) {
       transport?.terminate();
       return;
@@ -224,7 +235,7 @@ export class Tunnel {
       case "hello":
       case "hello_ack":
         // What another lane left behind may leave on this one only under its number, that is, from here on.
-        this.#pumpSoon();
+        this.wake();
         return this.#hooks.control(lane, message);
       default:
         return message satisfies never;
@@ -242,10 +253,10 @@ export class Tunnel {
 
   /** Answer each GOODBYE as soon as nothing waits any more of what had come in before it was heard. */
   #answerGoodbyes(): void {
-    const { queue, queuedPackets } = this.session;
     const time = now();
+    const oldestMs = this.session.oldestMs(time);
     for (const [lane, heardAt] of this.#unanswered) {
-      if (queuedPackets > 0 && (queuedPackets > queue.packets || queue.oldestMs(time) > time - heardAt)) continue;
+      if (oldestMs > time - heardAt) continue;
       this.#unanswered.delete(lane);
       this.#sayGoodbye(lane, "answer");
     }
@@ -257,13 +268,21 @@ export class Tunnel {
   }
 
   #deliver(): void {
+    const { arrivals } = this.session;
+    if (arrivals.length > 0) {
+      this.#hooks.deliverChannels(arrivals);
+      arrivals.length = 0;
+    }
     if (this.#out.length === 0) return;
     this.#hooks.deliver(this.#out);
     this.#out.length = 0;
   }
 
-  /** Datagrams come in batches: look at the queue and at the clock once for each batch, not once for each datagram. */
-  #pumpSoon(): void {
+  /**
+   * Something may be sent at the end of this turn of the event loop. Datagrams come in batches: look at the queue and at
+   * the clock once for each batch, not once for each datagram.
+   */
+  wake(): void {
     if (this.#pumpDue) return;
     this.#pumpDue = true;
     this.#turnAt = now();

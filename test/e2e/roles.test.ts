@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { STALE_MS } from "../../src/core/tunnel/session.ts";
+import { STALE_MS } from "../../src/core/tunnel/outbound.ts";
 import type { ResolvedAddress } from "../../src/io/happy-eyeballs.ts";
 import { numberOf } from "../bytes.ts";
 import { identity } from "./support/identities.ts";

@@ -73,12 +73,60 @@ export class DirectionCounters {
 }
 
 /**
+ * Why a datagram of a channel that entered a node did not leave it: in = out + dropped (all reasons) + queued, on each
+ * node by itself. What breaks together with a lane is missing at the other end without a trace there: channels have no
+ * sequence numbers, as the pipe inside has its own.
+ *
+ * - `oldest`      512 of its channel waited already, or 8 MiB of all channels of its session
+ * - `stale`       it waited over 5 s for lanes to return
+ * - `too_large`   it does not fit a PDU
+ * - `too_many`    datagrams of 64 other channels of its session wait
+ * - `unsupported` the other end of the lanes knows no channels
+ * - `unknown`     its channel leads nowhere, or is not the sender's
+ * - `no_session`  the peer that it is for may open no further session
+ * - `closed`      it still waited when its channel or its session ended
+ */
+export const CHANNEL_DROP_REASONS = [
+  "oldest",
+  "stale",
+  "too_large",
+  "too_many",
+  "unsupported",
+  "unknown",
+  "no_session",
+  "closed",
+] as const;
+export type ChannelDropReason = (typeof CHANNEL_DROP_REASONS)[number];
+
+/** Datagrams of pipes between peers, in one direction of one client's lanes. Bytes without any framing. */
+export class ChannelCounters {
+  inPackets = 0;
+  inBytes = 0;
+  outPackets = 0;
+  outBytes = 0;
+  readonly drops: Record<ChannelDropReason, number> = {
+    oldest: 0,
+    stale: 0,
+    too_large: 0,
+    too_many: 0,
+    unsupported: 0,
+    unknown: 0,
+    no_session: 0,
+    closed: 0,
+  };
+}
+
+/**
  * What one client CN did on this node since it started. Sessions of a CN come and go and share one of these, so that
  * a series never falls back to zero while the process lives.
  */
 export class TunnelCounters {
   readonly up = new DirectionCounters();
   readonly down = new DirectionCounters();
+  readonly channels: Readonly<Record<Direction, ChannelCounters>> = {
+    up: new ChannelCounters(),
+    down: new ChannelCounters(),
+  };
   readonly queueDelay = new DelayHistogram();
   readonly frameErrors = new Map<FrameErrorKind, number>();
   /** Lanes dialled again after one broke or failed. Client only. */

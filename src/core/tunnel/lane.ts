@@ -3,6 +3,7 @@ import { NEVER } from "../time.ts";
 import type { ControlMessage } from "../wire/control.ts";
 import { decodeControl, encodeControl, MAX_CTRL_BYTES } from "../wire/control.ts";
 import {
+  encodeChannelData,
   encodeCtrl,
   encodeData,
   type FrameErrorKind,
@@ -24,7 +25,10 @@ export type LaneEvent = "data" | "control" | "need-more" | "error";
 /** A datagram that was taken from the queue but whose PDU the socket had not taken whole when the lane broke. */
 export interface Orphan {
   readonly datagram: Uint8Array;
+  /** -1 = without. */
   readonly seq: number;
+  /** -1 = the tunnel's. */
+  readonly channel: number;
 }
 
 /**
@@ -55,6 +59,8 @@ export class Lane {
 
   /** Both sides have agreed on SEQ, on this lane: set by hello_ack (client) or hello (server). */
   sequenced = false;
+  /** And on channels. */
+  channelled = false;
   greeted = false;
   /** Epoch under which this lane was acknowledged. */
   epoch = 0;
@@ -94,6 +100,12 @@ export class Lane {
   putData(datagram: Uint8Array, seq: number): void {
     this.#reserve(HEADER_BYTES + PREFIX_BYTES + datagram.length);
     this.end = encodeData(this.outbox, this.end, datagram, seq);
+    this.packetsOut++;
+  }
+
+  putChannelData(datagram: Uint8Array, channel: number): void {
+    this.#reserve(HEADER_BYTES + PREFIX_BYTES + datagram.length);
+    this.end = encodeChannelData(this.outbox, this.end, datagram, channel);
     this.packetsOut++;
   }
 
@@ -175,9 +187,9 @@ export class Lane {
     decoder.feed(this.outbox.subarray(0, this.end));
     let offset = 0;
     while (decoder.next() === "pdu") {
-      offset += HEADER_BYTES + (decoder.seq >= 0 ? PREFIX_BYTES : 0) + decoder.payload.length;
-      if (offset > this.start && decoder.type !== TYPE_CTRL)
-        orphans.push({ datagram: decoder.payload.slice(), seq: decoder.seq });
+      const { type, flags, payload, seq, channel } = decoder;
+      offset += HEADER_BYTES + (flags === 0 ? 0 : PREFIX_BYTES) + payload.length;
+      if (offset > this.start && type !== TYPE_CTRL) orphans.push({ datagram: payload.slice(), seq, channel });
     }
     return orphans;
   }

@@ -88,6 +88,20 @@ export class SessionTable {
     };
   }
 
+  /**
+   * The session of a peer, whether it has lanes or not yet: datagrams of a channel are to wait there. One that is made
+   * for them expires like one whose lanes have gone. Undefined: this CN may have no more.
+   */
+  reach(now: Instant, cn: string, sessionId: string, out: Uint8Array[]): ReachResult | undefined {
+    const found = this.#entries.get(keyOf(cn, sessionId));
+    if (found !== undefined) return { session: found.session, created: false, evicted: undefined };
+    const evicted = this.#makeRoom(cn, out);
+    if (evicted === "full") return undefined;
+    const entry = this.#create(now, cn, sessionId);
+    entry.expiresAt = now + this.#options.lingerMs;
+    return { session: entry.session, created: true, evicted };
+  }
+
   /** A lane of `session` has ended. */
   left(now: Instant, session: Session): void {
     const entry = this.#entries.get(keyOf(session.clientCn, session.sessionId));
@@ -136,16 +150,19 @@ export class SessionTable {
   }
 }
 
+export interface ReachResult {
+  readonly session: Session;
+  readonly created: boolean;
+  /** A session that made room. */
+  readonly evicted: Session | undefined;
+}
+
 export type JoinResult =
-  | {
+  | (ReachResult & {
       readonly ok: true;
-      readonly session: Session;
-      readonly created: boolean;
-      /** A session that made room. */
-      readonly evicted: Session | undefined;
       /** The lane that had this id: its client has given it up, whatever this end still believes. */
       readonly replaced: Lane | undefined;
-    }
+    })
   | { readonly ok: false; readonly kind: FrameErrorKind };
 
 /** The lowest lane id that a peer without HELLO may get. */

@@ -1,20 +1,15 @@
 import type { Instant } from "../time.ts";
 import { NEVER } from "../time.ts";
-import { CAP_SEQ } from "../wire/control.ts";
-import { type FrameErrorKind, HEADER_BYTES, MAX_PAYLOAD_BYTES, PREFIX_BYTES } from "../wire/pdu.ts";
-import type { Direction, TunnelCounters } from "./counters.ts";
+import { CAP_CHANNEL, CAP_SEQ } from "../wire/control.ts";
+import type { FrameErrorKind } from "../wire/pdu.ts";
+import type { ChannelDatagram, ChannelQueues } from "./channels.ts";
+import type { ChannelCounters, Direction, TunnelCounters } from "./counters.ts";
 import { Inbound } from "./inbound.ts";
 import type { Lane } from "./lane.ts";
-import { Queue, type QueueLimits } from "./queue.ts";
+import { Outbound } from "./outbound.ts";
+import type { Queue, QueueLimits } from "./queue.ts";
 import type { Resequencer } from "./resequencer.ts";
-import { type Pick, Scheduler } from "./scheduler.ts";
-import { serialNext } from "./serial.ts";
-
-/** What has waited longer when lanes return is stale: WireGuard has long sent something newer. */
-export const STALE_MS = 5_000;
-
-/** What a lane takes even when its window is full, so that an acknowledgement finds something to send: two segments. */
-const MIN_BATCH_BYTES = 4 * 1024;
+import type { Pick } from "./scheduler.ts";
 
 export interface SessionOptions {
   readonly clientCn: string;
@@ -31,48 +26,48 @@ export interface SessionOptions {
   readonly writeStallMs: number;
 }
 
-/** An orphan, and since when it has been one. */
-interface Waiting {
-  readonly datagram: Uint8Array;
-  seq: number;
-  readonly since: Instant;
-}
-
 /**
- * One client ⇄ server association: the queue and the scheduler of the outbound direction, the order and the loss
+ * One client ⇄ server association: the queues and the scheduler of the outbound direction, the order and the loss
  * count of the inbound one, and the lanes between. The same machine runs at both ends; who dials, who greets and who
  * owns the UDP socket is decided around it (`LanePool`, `SessionTable`).
  *
- * Bulk path: `offer` → `nextBatch` → (shell writes the lane's outbox) and `receive` → (shell sends what is in `out`).
+ * Beside the tunnel its lanes carry channels, pipes between two peers, if both ends know them: each with a queue of its
+ * own, without sequence numbers and without order, as the pipe inside numbers its packets itself.
+ *
+ * Bulk path: `offer` or `offerChannel` → `nextBatch` → (shell writes the lane's outbox) and `receive` → (shell sends
+ * what is in `out` and takes what is in `arrivals`).
  */
 export class Session {
   readonly clientCn: string;
   readonly sessionId: string;
   readonly counters: TunnelCounters;
-  readonly queue: Queue;
+  /**
+   * Datagrams of channels that `receive` found, for the shell to take and clear before it returns to the socket: like
+   * `out` they may point into the chunk. Whether their channels exist is for their taker to know.
+   */
+  readonly arrivals: ChannelDatagram[] = [];
   readonly lanes: Lane[] = [];
   /** Fixed by the first hello_ack; undefined until then, empty with a peer that speaks only DATA. */
   caps: readonly string[] | undefined;
   epoch = 0;
   lastDataAt: Instant;
-  /** Source port of the last local datagram, the key of `tcp.pick: hash` for what is not WireGuard. */
-  sourcePort = 0;
+  isClosed = false;
 
-  readonly #options: SessionOptions;
-  readonly #scheduler: Scheduler;
+  readonly #writeStallMs: number;
+  readonly #outbound: Outbound;
   readonly #inbound: Inbound;
-  #sendSeq = 0;
-  #orphans: Waiting[] = [];
+  readonly #channelsIn: ChannelCounters;
 
   constructor(options: SessionOptions, counters: TunnelCounters, now: Instant) {
     this.clientCn = options.clientCn;
     this.sessionId = options.sessionId;
     this.counters = counters;
-    this.#options = options;
-    this.queue = new Queue(options.queue, this.#outbound);
-    this.#scheduler = new Scheduler(options.pick);
-    const inbound = options.outbound === "up" ? counters.down : counters.up;
-    this.#inbound = new Inbound(this.lanes, options.reorderMs, counters, inbound);
+    this.#writeStallMs = options.writeStallMs;
+    const { outbound } = options;
+    const inbound = outbound === "up" ? "down" : "up";
+    this.#outbound = new Outbound(this.lanes, options, counters);
+    this.#inbound = new Inbound(this.lanes, options.reorderMs, counters, counters[inbound]);
+    this.#channelsIn = counters.channels[inbound];
     this.lastDataAt = now;
   }
 
@@ -81,54 +76,69 @@ export class Session {
     return this.#inbound.resequencer;
   }
 
-  /** Datagrams that wait for a lane: in the queue, or left behind by one that broke. */
-  get queuedPackets(): number {
-    return this.queue.packets + this.#orphans.length;
+  /** The tunnel's datagrams that no lane has taken yet. */
+  get queue(): Queue {
+    return this.#outbound.queue;
   }
 
-  /** Those, and what stands in outboxes that no socket has taken whole: `queued` in the sum of both nodes. */
+  /** And those of channels. */
+  get channels(): ChannelQueues {
+    return this.#outbound.channels;
+  }
+
+  /** Source port of the last local datagram, the key of `tcp.pick: hash` for what is not WireGuard. */
+  set sourcePort(port: number) {
+    this.#outbound.sourcePort = port;
+  }
+
+  /** Datagrams that wait for a lane: in the queues, or left behind by one that broke. */
+  get queuedPackets(): number {
+    return this.queue.packets + this.channels.packets + this.#outbound.orphans.packets;
+  }
+
+  /** Those of channels among them. */
+  get queuedChannelPackets(): number {
+    return this.channels.packets + this.#outbound.orphans.channelPackets;
+  }
+
+  /** What waits, and what stands in outboxes that no socket has taken whole: `queued` in the sum of both nodes. */
   get unsentPackets(): number {
     return this.queuedPackets + this.lanes.reduce((sum, lane) => sum + lane.orphans().length, 0);
+  }
+
+  /** How long the datagram that waits longest has waited, in milliseconds; Infinity for one that a lane left behind. */
+  oldestMs(now: Instant): number {
+    if (this.#outbound.orphans.packets > 0) return Number.POSITIVE_INFINITY;
+    return Math.max(this.queue.oldestMs(now), this.channels.oldestMs(now));
   }
 
   /** Take one datagram from the local UDP side. Returns how many older ones had to go, or -1 if it was too large. */
   offer(now: Instant, datagram: Uint8Array): number {
     this.lastDataAt = now;
-    this.#outbound.inPackets++;
-    this.#outbound.inBytes += datagram.length;
-    if (datagram.length > MAX_PAYLOAD_BYTES - PREFIX_BYTES) {
-      this.#outbound.drops.too_large++;
-      return -1;
-    }
-    return this.queue.push(now, datagram);
+    return this.#outbound.push(now, datagram);
+  }
+
+  /**
+   * Take one datagram for the other end of `channel`, a number of the server. Returns how many older ones had to go, or
+   * -1 if it was not taken.
+   */
+  offerChannel(now: Instant, channel: number, datagram: Uint8Array): number {
+    this.lastDataAt = now;
+    const dropped = this.channels.push(now, channel, datagram);
+    if (dropped < 0 || this.#mayHaveChannels) return dropped;
+    this.channels.dropOlderThan(NEVER, "unsupported");
+    return -1;
+  }
+
+  /** `channel` leads nowhere any more: what waits for it is given up and counted. */
+  closeChannel(channel: number): void {
+    this.channels.dropOlderThan(NEVER, "closed", channel);
+    this.#outbound.orphans.dropChannel(channel);
   }
 
   /** Fill the outbox of the lane whose turn it is. Undefined: nothing waits, or no lane can take more now. */
   nextBatch(now: Instant): Lane | undefined {
-    if (this.#orphans.length > 0) {
-      const lane = this.#orphanBatch(now);
-      if (lane !== undefined) return lane;
-    }
-    const head = this.queue.peek(now);
-    if (head === undefined) return undefined;
-    const lane = this.#scheduler.pick(this.lanes, head, this.sourcePort);
-    if (lane === undefined) return undefined;
-    const budget = this.#budget(lane);
-    let first: Uint8Array | undefined;
-    for (;;) {
-      this.queue.thin(now);
-      const datagram = this.queue.peek(now);
-      if (datagram === undefined) break;
-      first ??= datagram;
-      if (!this.#scheduler.together(this.lanes, first, datagram, this.sourcePort)) break;
-      const size = HEADER_BYTES + PREFIX_BYTES + datagram.length;
-      if (lane.pendingBytes > 0 && lane.pendingBytes + size > budget) break;
-      this.counters.queueDelay.observe(this.queue.shift(now));
-      this.#outbound.outPackets++;
-      this.#outbound.outBytes += datagram.length;
-      lane.putData(datagram, lane.sequenced ? this.#takeSeq() : -1);
-    }
-    return lane;
+    return this.#outbound.nextBatch(now, this.epoch);
   }
 
   /**
@@ -136,7 +146,7 @@ export class Session {
    * nothing up to the newest that has arrived is still to come over it.
    */
   attach(now: Instant, lane: Lane): void {
-    if (this.lanes.length === 0) this.#dropStale(now);
+    if (this.lanes.length === 0) this.#outbound.dropStale(now);
     lane.session = this;
     lane.lastSeq = this.#inbound.newest;
     this.lanes.push(lane);
@@ -149,8 +159,7 @@ export class Session {
     this.lanes.splice(index, 1);
     // A number of another epoch would be taken for one of this.
     const numbered = lane.epoch === this.epoch;
-    for (const { datagram, seq } of lane.orphans())
-      this.#orphans.push({ datagram, seq: numbered ? seq : -1, since: now });
+    for (const orphan of lane.orphans()) this.#outbound.orphans.push(now, numbered ? orphan : { ...orphan, seq: -1 });
     this.#inbound.settle(now, out);
   }
 
@@ -164,6 +173,8 @@ export class Session {
     lane.greeted = true;
     lane.epoch = epoch;
     lane.sequenced = this.caps.includes(CAP_SEQ);
+    lane.channelled = this.caps.includes(CAP_CHANNEL);
+    if (!lane.channelled) this.channels.dropOlderThan(NEVER, "unsupported");
   }
 
   /**
@@ -184,8 +195,9 @@ export class Session {
   /** The datagram that `lane.next` just found. */
   acceptData(now: Instant, lane: Lane, out: Uint8Array[]): FrameErrorKind | undefined {
     const { seq, channel, payload } = lane.decoder;
-    // Only what both sides named may be used; channels are not offered by this build.
-    if (channel >= 0 || (seq >= 0 && !lane.sequenced)) return "bad_flags";
+    // Only what both sides named may be used.
+    if (channel >= 0) return lane.channelled ? this.#acceptChannel(now, channel, payload) : "bad_flags";
+    if (seq >= 0 && !lane.sequenced) return "bad_flags";
     // The rest of a lane that an old server process left behind: its numbers mean nothing here.
     if (seq >= 0 && lane.epoch !== this.epoch) return undefined;
     this.lastDataAt = now;
@@ -197,7 +209,7 @@ export class Session {
   nextTimeout(): Instant {
     let earliest = this.#inbound.nextTimeout();
     for (const lane of this.lanes)
-      earliest = Math.min(earliest, lane.nextTimeout(), lane.blockedSince + this.#options.writeStallMs);
+      earliest = Math.min(earliest, lane.nextTimeout(), lane.blockedSince + this.#writeStallMs);
     return earliest;
   }
 
@@ -206,7 +218,7 @@ export class Session {
     this.#inbound.handleTimeout(now, out);
     const dead: Lane[] = [];
     for (const lane of this.lanes) {
-      const stuck = lane.blockedSince + this.#options.writeStallMs <= now;
+      const stuck = lane.blockedSince + this.#writeStallMs <= now;
       if (stuck) lane.blockedSince = NEVER;
       if (lane.handleTimeout(now) === "error" || stuck) dead.push(lane);
     }
@@ -215,63 +227,25 @@ export class Session {
 
   /** The session ends: everything that still waits is given up and counted. */
   close(out: Uint8Array[]): void {
+    this.isClosed = true;
     this.#restartSequence(out);
-    this.queue.dropOlderThan(NEVER, "closed");
-    this.#outbound.drops.closed += this.#orphans.length;
-    this.#orphans = [];
+    this.#outbound.close();
   }
 
-  get #outbound() {
-    return this.#options.outbound === "up" ? this.counters.up : this.counters.down;
+  /** Before the first hello_ack nobody knows. */
+  get #mayHaveChannels(): boolean {
+    return this.caps?.includes(CAP_CHANNEL) ?? true;
   }
 
-  #dropStale(now: Instant): void {
-    this.queue.dropOlderThan(now - STALE_MS, "stale");
-    this.#dropStaleOrphans(now);
-  }
-
-  #dropStaleOrphans(now: Instant): void {
-    const fresh = this.#orphans.filter((orphan) => now - orphan.since <= STALE_MS);
-    // A numbered one leaves a gap, and the receiver counts it as lost from that: counting it here would make two of it.
-    for (const orphan of this.#orphans)
-      if (orphan.seq < 0 && now - orphan.since > STALE_MS) this.#outbound.drops.stale++;
-    this.#orphans = fresh;
-  }
-
-  /** What a lane takes at a time: no more than its window lets out, else the rest waits in there while others idle. */
-  #budget(lane: Lane): number {
-    return Math.min(this.#options.batchBytes, Math.max(MIN_BATCH_BYTES, lane.window));
-  }
-
-  #takeSeq(): number {
-    const seq = this.#sendSeq;
-    this.#sendSeq = serialNext(seq);
-    return seq;
-  }
-
-  /**
-   * Orphans go before all else, as they are oldest. One that has a number needs a lane of its epoch that knows numbers:
-   * sent without, it would arrive, and its number would be missed all the same.
-   */
-  #orphanBatch(now: Instant): Lane | undefined {
-    this.#dropStaleOrphans(now);
-    const first = this.#orphans[0];
-    if (first === undefined) return undefined;
-    const able = (orphan: Waiting) => (lane: Lane) => orphan.seq < 0 || (lane.sequenced && lane.epoch === this.epoch);
-    const lane = this.#scheduler.pick(this.lanes.filter(able(first)), first.datagram, this.sourcePort);
-    if (lane === undefined) return undefined;
-    const budget = this.#budget(lane);
-    for (let next = this.#orphans[0]; next !== undefined && lane.pendingBytes < budget; next = this.#orphans[0]) {
-      if (!able(next)(lane)) break;
-      lane.putData(next.datagram, next.seq);
-      this.#orphans.shift();
-    }
-    return lane;
+  #acceptChannel(now: Instant, channel: number, datagram: Uint8Array): undefined {
+    this.lastDataAt = now;
+    this.#channelsIn.inPackets++;
+    this.#channelsIn.inBytes += datagram.length;
+    this.arrivals.push({ channel, datagram });
   }
 
   #restartSequence(out: Uint8Array[]): void {
     this.#inbound.restart(out);
-    this.#sendSeq = 0;
-    for (const orphan of this.#orphans) orphan.seq = -1;
+    this.#outbound.restartNumbers();
   }
 }

@@ -39,6 +39,8 @@ export interface SessionStatus {
   readonly caps: readonly string[];
   readonly congestion: string;
   readonly queue: { readonly packets: number; readonly bytes: number; readonly oldestMs: number };
+  /** Datagrams of pipes between peers that wait for a lane. */
+  readonly channels: { readonly packets: number; readonly bytes: number };
   /** Datagrams that wait in the resequencer for an earlier one. */
   readonly held: { readonly packets: number; readonly bytes: number };
   readonly idleMs: number;

@@ -8,7 +8,9 @@ export const MAX_CTRL_BYTES = 16 * 1024;
 
 /** Capabilities that this build can use. Only what both sides named may be used. */
 export const CAP_SEQ = "seq";
-export const SUPPORTED_CAPS: readonly string[] = [CAP_SEQ];
+/** DATA with FLAG_CHANNEL: pipes between two peers. */
+export const CAP_CHANNEL = "channel";
+export const SUPPORTED_CAPS: readonly string[] = [CAP_SEQ, CAP_CHANNEL];
 
 export const MAX_LANE_ID = 31;
 

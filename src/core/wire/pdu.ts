@@ -49,15 +49,15 @@ export function encodeHeader(into: Uint8Array, offset: number, type: number, fla
  * The caller has checked that the datagram fits: `datagram.length + prefix ≤ MAX_PAYLOAD_BYTES`.
  */
 export function encodeData(into: Uint8Array, offset: number, datagram: Uint8Array, seq: number): number {
-  if (seq < 0) {
-    encodeHeader(into, offset, TYPE_DATA, 0, datagram.length);
-    into.set(datagram, offset + HEADER_BYTES);
-    return offset + HEADER_BYTES + datagram.length;
-  }
-  encodeHeader(into, offset, TYPE_DATA, FLAG_SEQ, datagram.length + PREFIX_BYTES);
-  writeU32(into, offset + HEADER_BYTES, seq);
-  into.set(datagram, offset + HEADER_BYTES + PREFIX_BYTES);
-  return offset + HEADER_BYTES + PREFIX_BYTES + datagram.length;
+  if (seq >= 0) return encodePrefixed(into, offset, FLAG_SEQ, seq, datagram);
+  encodeHeader(into, offset, TYPE_DATA, 0, datagram.length);
+  into.set(datagram, offset + HEADER_BYTES);
+  return offset + HEADER_BYTES + datagram.length;
+}
+
+/** The same for a datagram of a channel (u32). */
+export function encodeChannelData(into: Uint8Array, offset: number, datagram: Uint8Array, channel: number): number {
+  return encodePrefixed(into, offset, FLAG_CHANNEL, channel, datagram);
 }
 
 /** Write one CTRL PDU at `offset` and return the offset behind it. */
@@ -221,6 +221,13 @@ export class PduDecoder {
 /** At most one of the known flags, and only on DATA. */
 function flagsFit(type: number, flags: number): boolean {
   return flags === 0 || (type === TYPE_DATA && (flags === FLAG_SEQ || flags === FLAG_CHANNEL));
+}
+
+function encodePrefixed(into: Uint8Array, offset: number, flag: number, prefix: number, datagram: Uint8Array): number {
+  encodeHeader(into, offset, TYPE_DATA, flag, datagram.length + PREFIX_BYTES);
+  writeU32(into, offset + HEADER_BYTES, prefix);
+  into.set(datagram, offset + HEADER_BYTES + PREFIX_BYTES);
+  return offset + HEADER_BYTES + PREFIX_BYTES + datagram.length;
 }
 
 function writeU32(into: Uint8Array, offset: number, value: number): void {

@@ -164,6 +164,7 @@ test("api/status is everything a node knows, as plain JSON", async () => {
         caps: ["seq"],
         congestion: "bbr",
         queue: { packets: 7, bytes: 8400, oldestMs: 1.5 },
+        channels: { packets: 3, bytes: 3600 },
         held: { packets: 2, bytes: 2400 },
         idleMs: 12,
         lanes: [laneStatus({ id: 0 }), { ...laneStatus({ id: 1, state: "dialing" }), tcp: undefined }],

@@ -125,9 +125,9 @@ describe("orphans", () => {
     lane.putData(hex(""), 0xffff_ffff);
     lane.wrote(0, 9);
     expect(lane.orphans()).toEqual([
-      { datagram: hex("aa"), seq: 5 },
-      { datagram: hex("bb"), seq: -1 },
-      { datagram: hex(""), seq: 0xffff_ffff },
+      { datagram: hex("aa"), seq: 5, channel: -1 },
+      { datagram: hex("bb"), seq: -1, channel: -1 },
+      { datagram: hex(""), seq: 0xffff_ffff, channel: -1 },
     ]);
   });
 
@@ -143,7 +143,7 @@ describe("orphans", () => {
     lane.putData(new Uint8Array(65_531).fill(1), 9);
     lane.putData(new Uint8Array(65_531).fill(2), 10);
     lane.wrote(0, 65_544);
-    expect(lane.orphans()).toEqual([{ datagram: new Uint8Array(65_531).fill(2), seq: 10 }]);
+    expect(lane.orphans()).toEqual([{ datagram: new Uint8Array(65_531).fill(2), seq: 10, channel: -1 }]);
   });
 });
 

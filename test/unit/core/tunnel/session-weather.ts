@@ -1,6 +1,7 @@
 import { expect } from "bun:test";
 import { LATE_MS } from "../../../../src/core/tunnel/loss-ledger.ts";
-import { type SessionOptions, STALE_MS } from "../../../../src/core/tunnel/session.ts";
+import { STALE_MS } from "../../../../src/core/tunnel/outbound.ts";
+import type { SessionOptions } from "../../../../src/core/tunnel/session.ts";
 import type { Random } from "../../../random.ts";
 import { SessionPair } from "./session-pair.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { NEVER } from "../../../../src/core/time.ts";
+import { STALE_MS } from "../../../../src/core/tunnel/outbound.ts";
 import { Scheduler } from "../../../../src/core/tunnel/scheduler.ts";
-import { STALE_MS } from "../../../../src/core/tunnel/session.ts";
 import { hex, numbered } from "../../../bytes.ts";
 import { SessionBench } from "./session-bench.ts";
 import { SESSION_SETTINGS } from "./session-settings.ts";
@@ -96,7 +96,7 @@ describe("sending", () => {
     bench.offer(0, 1);
     bench.session.offer(0, initiation());
     bench.session.nextBatch(0);
-    expect(lane.orphans()).toEqual([{ datagram: initiation(), seq: 0 }]);
+    expect(lane.orphans()).toEqual([{ datagram: initiation(), seq: 0, channel: -1 }]);
   });
 
   test("what is dropped while a batch is made does not stop the rest", () => {
