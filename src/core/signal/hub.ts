@@ -11,10 +11,11 @@ import { HubConnection } from "./hub-connection.ts";
 import { HubCounters } from "./hub-counters.ts";
 import type { Attendee, ConnectionId, EvictReason, HubEvent, HubMessage } from "./hub-event.ts";
 import type { HubOffice } from "./hub-office.ts";
-import { type HubEnd, type HubPipe, HubPipes } from "./hub-pipe.ts";
+import { HubPipes } from "./hub-pipe.ts";
 import { RECONNECT_GRACE_MS } from "./limits.ts";
 import type { Member } from "./member.ts";
 import { OpenDesk } from "./open-desk.ts";
+import { PipeDesk } from "./pipe-desk.ts";
 import { Rendezvous } from "./rendezvous.ts";
 import { Roster } from "./roster.ts";
 
@@ -57,7 +58,7 @@ export class SignalHub {
   readonly #pipes: HubPipes;
   readonly #opens: OpenDesk;
   readonly #rendezvous: Rendezvous;
-  readonly #rates = new CnRates();
+  readonly #desk: PipeDesk;
   readonly #events: HubEvent[] = [];
 
   constructor(options: SignalHubOptions) {
@@ -66,7 +67,7 @@ export class SignalHub {
     const office: HubOffice = {
       roster: this.#roster,
       pipes: this.#pipes,
-      rates: this.#rates,
+      rates: new CnRates(),
       counters: this.counters,
       alarm: this.#alarm,
       send: (member, signal) => this.#connections.send(member, signal),
@@ -75,6 +76,7 @@ export class SignalHub {
     };
     this.#opens = new OpenDesk(office);
     this.#rendezvous = new Rendezvous(office);
+    this.#desk = new PipeDesk(office, this.#opens, this.#rendezvous);
   }
 
   /** `hello{kind: control}` was read and answered. `id` has not been used before. */
@@ -202,7 +204,7 @@ export class SignalHub {
         member.info = signal.info;
         break;
       case "resume":
-        this.#resume(member, signal.channels);
+        this.#desk.resume(member, signal.channels);
         break;
       case "open_p2p":
         this.#opens.request(now, member, signal);
@@ -214,59 +216,11 @@ export class SignalHub {
       case "punch_request":
       case "punch_ack":
       case "p2p_result":
-        this.#onPipe(now, member, signal);
+        this.#desk.take(now, member, signal);
         break;
       default:
         // What only the server says.
         this.counters.dropped.unexpected += 1;
-    }
-  }
-
-  #onPipe(now: Instant, member: Member, signal: Extract<Signal, { channel: number }>): void {
-    const end = member.ends.get(signal.channel);
-    const isOffer = signal.type === "p2p_accept" || signal.type === "p2p_reject" || signal.type === "p2p_close";
-    if (end !== undefined && (isOffer || end.pipe.isOpen)) this.#onEnd(now, end, signal);
-    else {
-      // Somebody else's channel and one that there never was look the same from here.
-      this.counters.dropped["unknown-channel"] += 1;
-      if (signal.type === "punch_request") this.#rendezvous.refuseUnknown(member, signal.channel, signal.attempt);
-    }
-  }
-
-  #onEnd(now: Instant, end: HubEnd, signal: Extract<Signal, { channel: number }>): void {
-    switch (signal.type) {
-      case "p2p_accept":
-        this.#opens.accept(now, end, signal.answer);
-        break;
-      case "p2p_reject":
-        this.#opens.reject(end, signal.reason);
-        break;
-      case "p2p_close":
-        if (end.pipe.isOpen) this.#close(end.pipe, signal.reason, end);
-        else this.#opens.reject(end, signal.reason);
-        break;
-      case "candidates":
-        this.#rendezvous.candidates(now, end, signal);
-        break;
-      case "punch_request":
-        this.#rendezvous.request(now, end, signal);
-        break;
-      case "punch_ack":
-        this.#rendezvous.acknowledge(end, signal.attempt);
-        break;
-      case "p2p_result":
-        this.#onResult(now, end, signal);
-        break;
-    }
-  }
-
-  #onResult(now: Instant, end: HubEnd, signal: Extract<Signal, { type: "p2p_result" }>): void {
-    const { winner, elapsed_ms, cause } = signal;
-    const from = end.member.cn;
-    if (!this.#rates.of(now, from).results.take(now)) this.counters.dropped.rate += 1;
-    else {
-      const peer = end.pipe.other(end).member.cn;
-      this.#events.push({ type: "result", from, peer, winner, elapsedMs: elapsed_ms, cause });
     }
   }
 
@@ -277,33 +231,13 @@ export class SignalHub {
       if (other.isRegistered && other.connection !== undefined) this.#evict(now, other.connection, "replaced");
       // Lost before, or evicted just now: whoever wants the service is to find the one that has it.
       for (const end of [...other.ends.values()])
-        if (other.connection === undefined && end === end.pipe.target) this.#close(end.pipe, "replaced");
+        if (other.connection === undefined && end === end.pipe.target) this.#desk.close(end.pipe, "replaced");
     }
     this.#connections.send(member, { type: "registered", lease_ms: PING_EVERY_MS + DEAD_AFTER_MS });
     if (member.isRegistered) return;
     member.isRegistered = true;
     this.#events.push({ type: "registered", attendee: member.attendee, node });
     this.#opens.registered(now, member);
-  }
-
-  #resume(member: Member, channels: readonly number[]): void {
-    const kept = new Set(channels);
-    for (const end of [...member.ends.values()])
-      if (end.pipe.isOpen && !kept.has(end.channel)) this.#close(end.pipe, "not-resumed", end);
-    for (const channel of kept)
-      if (!member.ends.has(channel))
-        this.#connections.send(member, { type: "p2p_close", channel, reason: "unknown-channel" });
-  }
-
-  /** An open pipe is no more. Both ends are told, but not the one that said so. */
-  #close(pipe: HubPipe, reason: string, by?: HubEnd): void {
-    this.#rendezvous.forget(pipe);
-    this.#pipes.remove(pipe);
-    for (const end of pipe.ends)
-      if (end !== by) this.#connections.send(end.member, { type: "p2p_close", channel: end.channel, reason });
-    for (const { member } of pipe.ends)
-      if (member.connection === undefined && member.ends.size === 0) this.#roster.remove(member);
-    this.#events.push({ type: "closed", ends: pipe.publicEnds, reason });
   }
 
   #beat(now: Instant, connection: HubConnection): void {
@@ -336,7 +270,7 @@ export class SignalHub {
   }
 
   #remove(member: Member, reason: string): void {
-    for (const { pipe } of [...member.ends.values()]) this.#close(pipe, reason);
+    for (const { pipe } of [...member.ends.values()]) this.#desk.close(pipe, reason);
     this.#roster.remove(member);
   }
 
