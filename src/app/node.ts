@@ -1,3 +1,4 @@
+import { isPeerRole } from "../config/roles.ts";
 import type { Config } from "../config/schema.ts";
 import { TraversalStats } from "../core/nat/traversal-stats.ts";
 import type { TraversalStatus } from "../core/nat/traversal-status.ts";
@@ -9,10 +10,15 @@ import { createLog, type Log } from "../io/log.ts";
 import { createMetrics } from "../io/metrics.ts";
 import type { Usage } from "../io/pki.ts";
 import { unlessAborted } from "../io/unless-aborted.ts";
+import { Agent } from "./agent.ts";
+import { AgentServices } from "./agent-services.ts";
 import { startClient } from "./client.ts";
 import { type NatWatch, startNatWatch } from "./nat-watch.ts";
+import { PeerPlane } from "./peer-plane.ts";
+import { startRelay } from "./relay.ts";
 import type { NodeIdentity, Role, RoleContext } from "./role.ts";
 import { startServer } from "./server.ts";
+import { Uplink } from "./uplink.ts";
 
 /** How long SIGTERM may take to send what waits. */
 export const DRAIN_MS = 2_000;
@@ -27,47 +33,123 @@ export type Rereads = (onReread: (read: () => Config) => void) => Disposable;
 export async function runNode(config: Config, signal: AbortSignal, rereads: Rereads): Promise<void> {
   const log = createLog({ level: config.log.level, role: config.roles.join("+") });
   const identity = await loadIdentity(config, log);
-  const roles: Role[] = [];
   await using disposal = new AsyncDisposableStack();
-  const status = (): readonly NodeStatus[] => roles.map((role) => role.status());
   const stats = new TraversalStats();
-  let watch: NatWatch | undefined;
-  const traversal = (): TraversalStatus => ({ stats: stats.snapshot(), network: watch?.status() ?? null, pipes: [] });
+  const parts: Parts = { roles: [], watch: undefined, plane: undefined };
+  const status = (): readonly NodeStatus[] => parts.roles.map((role) => role.status());
+  const traversal = (): TraversalStatus => ({
+    stats: stats.snapshot(),
+    network: parts.watch?.status() ?? null,
+    pipes: parts.plane?.explain() ?? [],
+  });
   const { per_client_cn: perClientCn, per_lane: perLane, listen_addr: listen, path: metricsPath } = config.metrics;
   const metrics = createMetrics({ status, traversal, build: buildInfo, perClientCn, perLane });
-  disposal.use(serveHttp({ listen, metricsPath, metrics, status, traversal, build: buildInfo, log, signal }));
-  for (const role of config.roles) {
-    const context: RoleContext = {
-      log: createLog({ level: config.log.level, role }),
-      node: `ut ${buildInfo.version}`,
-      handshakeDone: (clientCn, ms) => metrics.observeHandshake(clientCn, ms / 1_000),
-    };
-    const start = role === "client" ? startClient : startServer;
-    roles.push(disposal.use(await start(config, identity, context)));
-  }
-  logStart(log, config, identity, roles);
-  watch = disposal.use(await watchNetwork(config, log, stats));
+  const http = serveHttp({ listen, metricsPath, metrics, status, traversal, build: buildInfo, log, signal });
+  disposal.use(http);
+  const contextOf = (role: string): RoleContext => ({
+    log: createLog({ level: config.log.level, role }),
+    node: `ut ${buildInfo.version}`,
+    handshakeDone: (clientCn, ms) => metrics.observeHandshake(clientCn, ms / 1_000),
+  });
+  const uplink = openUplink(config, identity, contextOf);
+  if (uplink !== undefined) disposal.use(uplink);
+  for (const start of [startTunnelRoles, startPeerRoles])
+    await start({ config, identity, log, stats, uplink, contextOf, parts, disposal });
+  logStart(log, config, identity, parts.roles, http.port);
+  const { watch, plane } = parts;
   if (watch !== undefined) disposal.use(rereads((read) => reread(read, watch, log)));
 
   await aborted(signal);
   log.info("draining", { at_most_ms: DRAIN_MS });
   const deadline = AbortSignal.timeout(DRAIN_MS);
+  // Peers are told over the lanes that go next.
+  plane?.end();
   const unwatched = unlessAborted(Promise.resolve(watch?.[Symbol.asyncDispose]()), deadline);
-  await Promise.all([...roles.map((role) => role.drain(deadline)), unwatched]);
+  await Promise.all([...parts.roles.map((role) => role.drain(deadline)), unwatched]);
+  await uplink?.drain(deadline);
   log.info("stopped", { drained: !deadline.aborted });
 }
 
+/** What a process is made of as it starts, and what its status is asked of. */
+interface Parts {
+  readonly roles: Role[];
+  watch: NatWatch | undefined;
+  plane: PeerPlane | undefined;
+}
+
+interface Start {
+  readonly config: Config;
+  readonly identity: NodeIdentity;
+  readonly log: Log;
+  readonly stats: TraversalStats;
+  readonly uplink: Uplink | undefined;
+  readonly contextOf: (role: string) => RoleContext;
+  readonly parts: Parts;
+  readonly disposal: AsyncDisposableStack;
+}
+
 async function loadIdentity(config: Config, log: Log): Promise<NodeIdentity> {
-  const needs = config.roles.map((role): Usage => (role === "client" ? "clientAuth" : "serverAuth"));
+  // An end of pipes is dialled by nobody: its certificate signs, and proves it to the server.
+  const needs = new Set(config.roles.map((role): Usage => (role === "server" ? "serverAuth" : "clientAuth")));
   const { ca_cert, cert, key } = config.tls;
-  const credentials = await loadCredentials({ ca: ca_cert, cert, key }, { needs });
+  const credentials = await loadCredentials({ ca: ca_cert, cert, key }, { needs: [...needs] });
   for (const warning of credentials.warnings) log.warn("certificate_warning", { detail: warning });
   return credentials;
 }
 
-/** The tunnel needs no part of it: a socket that cannot be had is a warning. */
+/** One session of lanes for all roles that go to a server. */
+function openUplink(config: Config, identity: NodeIdentity, contextOf: Start["contextOf"]): Uplink | undefined {
+  const users = config.roles.filter((role) => role !== "server");
+  return users.length === 0 ? undefined : new Uplink(config, identity, contextOf(users.join("+")));
+}
+
+async function startTunnelRoles({ config, identity, uplink, contextOf, parts, disposal }: Start): Promise<void> {
+  for (const role of config.roles) {
+    if (isPeerRole(role)) continue;
+    const context = contextOf(role);
+    const started =
+      role === "client" ? startClient(config, identity, context, uplink) : startServer(config, identity, context);
+    parts.roles.push(disposal.use(await started));
+  }
+}
+
+/** And what they need beside the lanes, or the node without them was told to look at: its network. */
+async function startPeerRoles(start: Start): Promise<void> {
+  const { config, identity, log, stats, uplink, contextOf, parts, disposal } = start;
+  const roles = config.roles.filter(isPeerRole);
+  if (roles.length > 0 || config.nat.watch) parts.watch = await watchNetwork(config, log, stats);
+  if (parts.watch !== undefined) disposal.use(parts.watch);
+  if (roles.length === 0 || uplink === undefined) return;
+  const context = contextOf(roles.join("+"));
+  const services = new AgentServices(roles.includes("agent") ? config.services.udp : [], contextOf("agent").log);
+  const plane: PeerPlane = disposal.use(
+    new PeerPlane({
+      config,
+      identity,
+      stats,
+      uplink,
+      log: context.log,
+      watch: parts.watch,
+      node: context.node,
+      authorise: (cn, service) => services.authorise(cn, service),
+      accept: (pipe, service, peer) => services.accept(plane, pipe, service, peer),
+    }),
+  );
+  parts.plane = plane;
+  // The lanes are told of once: by the client role, else by the first of these.
+  let teller = config.roles.includes("client") ? undefined : uplink;
+  for (const role of roles) {
+    const started =
+      role === "agent"
+        ? new Agent(identity, plane, services, teller)
+        : await startRelay(config.relay, identity, plane, teller, contextOf("relay").log);
+    parts.roles.push(disposal.use(started));
+    teller = undefined;
+  }
+}
+
+/** Traffic needs no part of it: a socket that cannot be had is a warning, and everything goes through the server. */
 async function watchNetwork(config: Config, log: Log, stats: TraversalStats): Promise<NatWatch | undefined> {
-  if (!config.nat.watch) return undefined;
   try {
     return await startNatWatch({ config, log, stats });
   } catch (error) {
@@ -77,16 +159,16 @@ async function watchNetwork(config: Config, log: Log, stats: TraversalStats): Pr
 }
 
 /** A running node takes one thing from a changed file; a file that is wrong changes nothing. */
-function reread(read: () => Config, watch: NatWatch | undefined, log: Log): void {
+function reread(read: () => Config, watch: NatWatch, log: Log): void {
   try {
-    watch?.setReflexOverride(read().nat.reflex_override);
+    watch.setReflexOverride(read().nat.reflex_override);
   } catch (error) {
     log.warn("config_reread_fail", { err: error });
   }
 }
 
 /** What one wants to know first when a log is all one has. */
-function logStart(log: Log, config: Config, identity: NodeIdentity, roles: readonly Role[]): void {
+function logStart(log: Log, config: Config, identity: NodeIdentity, roles: readonly Role[], metricsPort: number): void {
   const { version, commit, bun, platform } = buildInfo;
   log.info("start", {
     version,
@@ -96,14 +178,15 @@ function logStart(log: Log, config: Config, identity: NodeIdentity, roles: reado
     pid: process.pid,
     cn: identity.cn,
     certificate_not_after: identity.notAfter.toISOString(),
-    listen: roles.map((role) => role.status().listen),
+    listen: roles.flatMap((role) => role.status().listen || []),
     stun: roles.flatMap((role) => role.status().stun?.listen ?? []),
-    server_addr: config.roles.includes("client") ? config.tcp.server_addr : undefined,
+    server_addr: config.roles.some((role) => role !== "server") ? config.tcp.server_addr : undefined,
     wg_udp_addr: config.roles.includes("server") ? config.udp.wg_udp_addr : undefined,
     lanes: config.tcp.lanes,
     congestion: config.tcp.congestion,
     reorder_ms: config.tcp.reorder_ms,
-    metrics: config.metrics.listen_addr,
+    services: config.roles.includes("agent") ? config.services.udp.map(({ name }) => name) : undefined,
+    metrics: { ...config.metrics.listen_addr, port: metricsPort },
   });
 }
 

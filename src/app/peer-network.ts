@@ -4,6 +4,14 @@ import type { NatView } from "./nat-watch.ts";
 /** The watch's socket is the first of those that a `Peer` is given. */
 const SHARED_SOCKET = 0;
 
+/** Of a node that has no socket to go direct from. */
+export const UNKNOWN_NETWORK: PeerNetwork = {
+  nat: { type: "unknown", filtering: null },
+  reflex: undefined,
+  gathered: { hosts: [], reflexive: [] },
+  isPortMapped: false,
+};
+
 /** What this node can tell its peers of how to reach it, made of what `NatWatch` knows. */
 export function peerNetwork({ local, addresses, nat, reflex, portMapping }: NatView): PeerNetwork {
   const at = (endpoint: PeerNetwork["gathered"]["hosts"][number]["endpoint"]) => ({ endpoint, socket: SHARED_SOCKET });

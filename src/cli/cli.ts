@@ -9,6 +9,8 @@ import type { Command, Terminal } from "./command.ts";
 const COMMANDS = {
   client: async () => (await import("./run.ts")).client,
   server: async () => (await import("./run.ts")).server,
+  agent: async () => (await import("./run.ts")).agent,
+  relay: async () => (await import("./run.ts")).relay,
   demo: async () => (await import("./demo.ts")).demo,
   bench: async () => (await import("./bench.ts")).bench,
   pki: async () => (await import("./pki.ts")).pki,

@@ -1,9 +1,20 @@
 import { runNode } from "../app/node.ts";
 import { loadConfig } from "../config/load.ts";
+import { ANY_ROLE, type Role } from "../config/roles.ts";
+import type { Config } from "../config/schema.ts";
 import { UtError } from "../core/error.ts";
-import { type Command, parseFlags, stringFlag, type Terminal } from "./command.ts";
+import { type Command, type FlagSpec, type ParsedFlags, parseFlags, stringFlag, type Terminal } from "./command.ts";
+import { HARD_NAT_FLAGS, HARD_NAT_HELP, withHardNatFlags } from "./hard-nat-flags.ts";
 
-const FLAGS = { config: { type: "string", short: "c" } } as const;
+/** A command line that runs what a file says. */
+interface RunKind {
+  /** The file must have it. */
+  readonly role?: Role;
+  /** Beside `-config`. */
+  readonly flags?: Readonly<Record<string, FlagSpec>>;
+  /** What those flags make of the file's config. */
+  readonly override?: (config: Config, flags: ParsedFlags) => Config;
+}
 
 /** `ut -config FILE`: whatever role the file names. */
 export const run: Command = {
@@ -11,18 +22,25 @@ export const run: Command = {
   summary: "run the role that the file names",
   help: `ut -config FILE
 
-Run the role (client, server) that FILE names, until SIGTERM or SIGINT. Then what was accepted is delivered (for at most
-2 s) and every lane gets a GOODBYE; a second signal ends at once. Logs are JSON lines on stdout. With nat.watch SIGHUP
-reads nat.reflex_override from FILE again.
+Run the role (${ANY_ROLE}) that FILE names, until SIGTERM or SIGINT. Then what was accepted is
+delivered (for at most 2 s) and every lane gets a GOODBYE; a second signal ends at once. Logs are JSON lines on stdout.
+A node that watches its network (nat.watch, agent, relay) reads nat.reflex_override from FILE again on SIGHUP.
 
   -config, --config, -c FILE   YAML; ut config example prints one`,
-  run: (argv, terminal) => runConfig(argv, terminal),
+  run: (argv, terminal) => runConfig(argv, terminal, {}),
 };
 
-export const client: Command = roleCommand("client", "carry a local UDP port to a server");
-export const server: Command = roleCommand("server", "end lanes and forward to the local WireGuard");
+export const client = roleCommand("client", "carry a local UDP port to a server");
+export const server = roleCommand("server", "end lanes and forward to the local WireGuard");
+export const agent = roleCommand("agent", "offer UDP services to other peers, by name");
+export const relay = roleCommand("relay", "local UDP ports that lead to services of an agent", {
+  flags: HARD_NAT_FLAGS,
+  override: (config, flags) => ({ ...config, hard_nat: withHardNatFlags(config.hard_nat, flags) }),
+  help: HARD_NAT_HELP,
+});
 
-function roleCommand(role: "client" | "server", summary: string): Command {
+function roleCommand(role: Role, summary: string, more: RunKind & { readonly help?: string } = {}): Command {
+  const { help, ...kind } = more;
   return {
     name: role,
     summary,
@@ -30,20 +48,24 @@ function roleCommand(role: "client" | "server", summary: string): Command {
 
 Like ut -config FILE, but refuses a file whose role is not ${role}.
 
-  -config, --config, -c FILE   YAML; ut config example ${role} prints one`,
-    run: (argv, terminal) => runConfig(argv, terminal, role),
+  -config, --config, -c FILE   YAML; ut config example ${role} prints one${help === undefined ? "" : `\n\nInstead of what FILE says under hard_nat:\n\n${help}`}`,
+    run: (argv, terminal) => runConfig(argv, terminal, { ...kind, role }),
   };
 }
 
-async function runConfig(argv: readonly string[], terminal: Terminal, role?: "client" | "server"): Promise<number> {
-  const flags = parseFlags(argv, FLAGS);
+async function runConfig(argv: readonly string[], terminal: Terminal, kind: RunKind): Promise<number> {
+  const flags = parseFlags(argv, { config: { type: "string", short: "c" }, ...kind.flags });
   const path = stringFlag(flags, "config");
   if (path === undefined)
     throw new UtError("usage.bad-flag", "Missing -config FILE; ut config example prints a file to start from");
   const config = loadConfig(path);
-  if (role !== undefined && !config.roles.includes(role))
-    throw new UtError("config.wrong-role", `Cannot run ${path} as ${role}: its role is ${config.roles.join(", ")}`);
-  await runNode(config, terminal.signal, (onReread) => onHangup(() => onReread(() => loadConfig(path))));
+  if (kind.role !== undefined && !config.roles.includes(kind.role))
+    throw new UtError(
+      "config.wrong-role",
+      `Cannot run ${path} as ${kind.role}: its role is ${config.roles.join(", ")}`,
+    );
+  const effective = kind.override?.(config, flags) ?? config;
+  await runNode(effective, terminal.signal, (onReread) => onHangup(() => onReread(() => loadConfig(path))));
   return 0;
 }
 

@@ -6,11 +6,14 @@ import type { TunnelCounters } from "./counters.ts";
  * A snapshot, made when asked for; nothing on the hot path keeps it up to date.
  */
 export interface NodeStatus {
-  readonly role: "client" | "server";
+  readonly role: "client" | "server" | "agent" | "relay";
   /** CN of this node's own certificate, and when it ends (ISO 8601). */
   readonly cn: string;
   readonly certificateNotAfter: string;
-  /** A server is ready when it listens; a client when its UDP port is bound and its last dial did not fail. */
+  /**
+   * A server is ready when it listens; a client when its UDP port is bound and its last dial did not fail; agent and
+   * relay while they have a control connection.
+   */
   readonly ready: boolean;
   /** Why not, for a person. */
   readonly notReadyReason: string | undefined;

@@ -1,0 +1,34 @@
+import type { NodeStatus } from "../core/tunnel/status.ts";
+import type { AgentServices } from "./agent-services.ts";
+import type { PeerPlane } from "./peer-plane.ts";
+import { peerStatus } from "./peer-status.ts";
+import type { NodeIdentity, Role } from "./role.ts";
+import type { Uplink } from "./uplink.ts";
+
+/** The agent role: it listens nowhere, peers come to it through the server. `uplink`: where no other role tells of it. */
+export class Agent implements Role {
+  readonly port = 0;
+  readonly #identity: NodeIdentity;
+  readonly #plane: PeerPlane;
+  readonly #services: AgentServices;
+  readonly #uplink: Uplink | undefined;
+
+  constructor(identity: NodeIdentity, plane: PeerPlane, services: AgentServices, uplink: Uplink | undefined) {
+    this.#identity = identity;
+    this.#plane = plane;
+    this.#services = services;
+    this.#uplink = uplink;
+  }
+
+  status(): NodeStatus {
+    return peerStatus("agent", this.#identity, this.#plane, "", this.#uplink);
+  }
+
+  drain(deadline: AbortSignal): Promise<void> {
+    return this.#services.drained(deadline);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#services[Symbol.dispose]();
+  }
+}

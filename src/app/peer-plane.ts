@@ -1,0 +1,288 @@
+import { randomBytes } from "node:crypto";
+import type { Config } from "../config/schema.ts";
+import type { Transmit } from "../core/machine.ts";
+import type { TraversalStats } from "../core/nat/traversal-stats.ts";
+import type { Endpoint } from "../core/net/endpoint.ts";
+import { Peer } from "../core/peer/peer.ts";
+import type { DirectMeta, DirectPath, FlowDatagram, PeerEvent, PipeId } from "../core/peer/peer-event.ts";
+import type { PipeExplanation } from "../core/peer/trace.ts";
+import { type Instant, NEVER } from "../core/time.ts";
+import { now } from "../io/clock.ts";
+import { type DebouncedLog, debounced, type Log } from "../io/log.ts";
+import { peerIdentity } from "../io/peer-identity.ts";
+import { ControlConnection } from "./control-connection.ts";
+import type { NatWatch } from "./nat-watch.ts";
+import { PeerLog } from "./peer-log.ts";
+import { peerNetwork, UNKNOWN_NETWORK } from "./peer-network.ts";
+import { PeerSockets } from "./peer-sockets.ts";
+import type { NodeIdentity } from "./role.ts";
+import { hardNatOptions } from "./settings.ts";
+import type { Uplink } from "./uplink.ts";
+
+/** The direct path of a pipe, as it is handed up: from which socket, to where, and how it was won. */
+export interface P2pUdpConn {
+  /** Bound address and port. */
+  readonly socket: Endpoint;
+  readonly remote: Endpoint;
+  readonly meta: DirectMeta;
+}
+
+/** What a role does with a pipe. */
+export interface PipeUser {
+  /** Datagrams of one flow, in their order. They are the receiver's to keep. */
+  deliver(flow: number, datagrams: readonly Uint8Array[]): void;
+  /** The pipe has a direct path, or none any more. Datagrams flow either way. */
+  direct(conn: P2pUdpConn | undefined): void;
+  /** Nothing more comes of it. */
+  closed(): void;
+}
+
+export interface PeerPlaneOptions {
+  readonly config: Config;
+  readonly identity: NodeIdentity;
+  readonly log: Log;
+  readonly stats: TraversalStats;
+  /** Undefined where its socket could not be had: then everything goes through the server. */
+  readonly watch: NatWatch | undefined;
+  readonly uplink: Uplink;
+  /** Program and version, for the other side's log. */
+  readonly node: string;
+  /** Whether a verified CN may use a service of this node. */
+  readonly authorise: (cn: string, service: string) => boolean;
+  /** A peer that may has opened a pipe for a service of this node. */
+  readonly accept: (pipe: PipeId, service: string, peer: string) => PipeUser;
+}
+
+/** Lines about one thing that goes on and on. */
+const QUIET_MS = 5_000;
+
+/**
+ * The pipes of a process, whichever of its roles use them: drives the one `Peer` on the sockets of the direct plane, on
+ * the lanes, and on the control connection. What comes in during one turn of the event loop is answered in one go, so
+ * that datagrams leave in batches.
+ */
+export class PeerPlane implements Disposable {
+  readonly #options: PeerPlaneOptions;
+  readonly #peer: Peer;
+  readonly #control: ControlConnection;
+  readonly #sockets: PeerSockets | undefined;
+  readonly #log: PeerLog;
+  readonly #quiet: DebouncedLog;
+  readonly #users = new Map<PipeId, PipeUser>();
+  #pumpDue = false;
+  /** When the turn of the event loop began whose end will pump. */
+  #turnAt: Instant = Number.NEGATIVE_INFINITY;
+  #timer: Timer | undefined;
+  #timerAt: Instant = NEVER;
+  #disposed = false;
+
+  constructor(options: PeerPlaneOptions) {
+    this.#options = options;
+    const { config, identity, log, watch, uplink } = options;
+    this.#quiet = debounced(log, QUIET_MS, now);
+    this.#log = new PeerLog(log, options.stats);
+    this.#peer = new Peer({
+      now: now(),
+      random: (length) => new Uint8Array(randomBytes(length)),
+      identity: peerIdentity(identity, config.tls.deny_cn),
+      authorise: options.authorise,
+      direct: config.p2p.direct && watch !== undefined,
+      node: options.node,
+      isTarget: config.roles.includes("agent"),
+      includeLoopback: config.p2p.include_loopback,
+      prefer: config.p2p.prefer,
+      hardNat: hardNatOptions(config),
+    });
+    this.#peer.setNetwork(now(), UNKNOWN_NETWORK);
+    this.#sockets = watch === undefined ? undefined : this.#openSockets(watch);
+    uplink.onChannel = (channel, packet) => {
+      this.#peer.handleChannel(now(), { channel, packet });
+      this.#pumpSoon();
+    };
+    this.#control = new ControlConnection(
+      {
+        tcp: config.tcp,
+        serverName: config.tls.server_name,
+        identity,
+        sessionId: uplink.sessionId,
+        node: options.node,
+        log,
+      },
+      {
+        connected: (server) => this.#did((time) => this.#peer.controlConnected(time, server)),
+        lost: () => this.#did((time) => this.#peer.controlLost(time)),
+        received: (signal) => this.#did((time) => this.#peer.handleSignal(time, signal)),
+      },
+    );
+    this.#control.dial();
+  }
+
+  /** Why this node has no control connection; undefined while it has one. */
+  get problem(): string | undefined {
+    if (this.#control.isConnected) return undefined;
+    return this.#control.lastError?.message ?? "the control connection is being dialled";
+  }
+
+  /** A pipe to a service, for as long as this node runs: it is opened again whenever it is lost. */
+  open(to: string, service: string, user: PipeUser): PipeId {
+    const pipe = this.#peer.open(now(), to, service);
+    this.#users.set(pipe, user);
+    this.#pumpSoon();
+    return pipe;
+  }
+
+  /** One datagram. Returns when this turn of the event loop began: datagrams come in batches, and each would ask. */
+  send(pipe: PipeId, flow: number, datagram: Uint8Array): Instant {
+    this.#pumpSoon();
+    this.#peer.send(this.#turnAt, pipe, flow, datagram);
+    return this.#turnAt;
+  }
+
+  /** Give a pipe up. */
+  close(pipe: PipeId, reason: string): void {
+    this.#did((time) => this.#peer.close(time, pipe, reason));
+  }
+
+  /** Every pipe: where its datagrams go, and why. */
+  explain(): readonly PipeExplanation[] {
+    return this.#peer.explain(now());
+  }
+
+  /** Tell every peer, and the server, that this node goes. */
+  end(): void {
+    for (const { pipe } of this.explain()) this.#peer.close(now(), pipe, "shutdown");
+    this.#pump();
+    this.#control.end();
+  }
+
+  [Symbol.dispose](): void {
+    this.#disposed = true;
+    clearTimeout(this.#timer);
+    this.#control[Symbol.dispose]();
+    this.#sockets?.[Symbol.dispose]();
+    this.#quiet.flush();
+  }
+
+  #openSockets(watch: NatWatch): PeerSockets {
+    const learn = () => this.#did((time) => this.#peer.setNetwork(time, peerNetwork(watch.view())));
+    watch.onChange = learn;
+    learn();
+    return new PeerSockets(
+      watch.share(),
+      [watch.view().local],
+      {
+        datagram: (datagram) => this.#did((time) => this.#peer.handleDatagram(time, datagram)),
+        opened: (first, count) => this.#did((time) => this.#peer.socketsOpened(time, first, count)),
+      },
+      this.#quiet,
+    );
+  }
+
+  #did(what: (time: Instant) => void): void {
+    what(now());
+    this.#pumpSoon();
+  }
+
+  #pumpSoon(): void {
+    if (this.#pumpDue || this.#disposed) return;
+    this.#pumpDue = true;
+    this.#turnAt = now();
+    setImmediate(() => {
+      this.#pumpDue = false;
+      if (!this.#disposed) this.#pump();
+    });
+  }
+
+  #pump(): void {
+    const peer = this.#peer;
+    for (let next = peer.pollSockets(); next !== undefined; next = peer.pollSockets()) this.#sockets?.handle(next);
+    this.#transmit();
+    for (let next = peer.pollChannel(); next !== undefined; next = peer.pollChannel())
+      this.#options.uplink.offerChannel(next.channel, next.packet);
+    for (let next = peer.pollSignal(); next !== undefined; next = peer.pollSignal()) this.#control.send(next);
+    // A pipe's first datagram may come with the news that it is open, its last one with that of its end.
+    const events: PeerEvent[] = [];
+    for (let next = peer.pollEvent(); next !== undefined; next = peer.pollEvent()) events.push(next);
+    for (const event of events) if (event.type === "opened") this.#handle(event);
+    this.#deliver();
+    for (const event of events) if (event.type !== "opened") this.#handle(event);
+    this.#arm();
+  }
+
+  #transmit(): void {
+    const transmits: Transmit[] = [];
+    for (let next = this.#peer.pollTransmit(); next !== undefined; next = this.#peer.pollTransmit())
+      transmits.push(next);
+    if (transmits.length > 0) this.#sockets?.send(transmits);
+  }
+
+  /** Neighbours of one flow go on together. */
+  #deliver(): void {
+    let batch: Uint8Array[] = [];
+    let head: FlowDatagram | undefined;
+    for (let next = this.#peer.pollDatagram(); ; next = this.#peer.pollDatagram()) {
+      if (head !== undefined && (next?.pipe !== head.pipe || next.flow !== head.flow)) {
+        this.#users.get(head.pipe)?.deliver(head.flow, batch);
+        batch = [];
+      }
+      if (next === undefined) return;
+      head = next;
+      batch.push(next.payload);
+    }
+  }
+
+  #handle(event: PeerEvent): void {
+    this.#log.handle(event);
+    switch (event.type) {
+      case "opened":
+        if (event.role === "responder")
+          this.#users.set(event.pipe, this.#options.accept(event.pipe, event.service, event.peer));
+        return;
+      case "closed":
+        this.#users.get(event.pipe)?.closed();
+        this.#users.delete(event.pipe);
+        return;
+      case "direct-up":
+        this.#users.get(event.pipe)?.direct(this.#conn(event.path));
+        return;
+      case "direct-down":
+        this.#users.get(event.pipe)?.direct(undefined);
+        return;
+      case "lanes-wanted":
+        this.#options.uplink.demand();
+        return;
+      case "control-dead":
+        this.#control.drop();
+        return;
+      case "waiting":
+      case "refused":
+      case "route":
+      case "attempt-started":
+      case "attempt-ended":
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  #conn({ socket, remote, meta }: DirectPath): P2pUdpConn | undefined {
+    const local = this.#sockets?.local(socket);
+    return local && { socket: local, remote, meta };
+  }
+
+  /** A timer that is early wakes the machine for nothing; that is cheaper than setting it again for each datagram. */
+  #arm(): void {
+    const at = this.#peer.nextTimeout();
+    if (this.#disposed || at >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    this.#timer = setTimeout(
+      () => {
+        this.#timerAt = NEVER;
+        this.#peer.handleTimeout(now());
+        this.#pump();
+      },
+      Math.max(0, at - now()),
+    );
+  }
+}

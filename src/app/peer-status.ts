@@ -1,0 +1,27 @@
+import type { NodeStatus } from "../core/tunnel/status.ts";
+import type { PeerPlane } from "./peer-plane.ts";
+import type { NodeIdentity } from "./role.ts";
+import type { Uplink } from "./uplink.ts";
+
+/** What the roles that are ends of pipes tell of themselves, and of the lanes if nobody else in the process does. */
+export function peerStatus(
+  role: "agent" | "relay",
+  identity: NodeIdentity,
+  plane: PeerPlane,
+  listen: string,
+  uplink: Uplink | undefined,
+): NodeStatus {
+  const { problem } = plane;
+  return {
+    role,
+    cn: identity.cn,
+    certificateNotAfter: identity.notAfter.toISOString(),
+    ready: problem === undefined,
+    notReadyReason: problem,
+    listen,
+    sessions: uplink === undefined ? [] : [uplink.status("")],
+    clients: uplink === undefined ? new Map() : new Map([[identity.cn, uplink.counters]]),
+    tlsHandshakeFailures: uplink?.handshakeFailures ?? new Map(),
+    stun: undefined,
+  };
+}
