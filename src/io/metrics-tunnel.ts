@@ -2,6 +2,7 @@ import { DELAY_BUCKETS_MS, type Direction, DROP_REASONS, type TunnelCounters } f
 import type { LaneStatus, NodeStatus, SessionStatus } from "../core/tunnel/status.ts";
 import type { FrameErrorKind } from "../core/wire/pdu.ts";
 import type { Family, Sample } from "./computed-metric.ts";
+import { CHANNEL_FAMILIES } from "./metrics-channels.ts";
 import type { HandshakeFailure } from "./tls-verdict.ts";
 
 export interface TunnelFamiliesOptions {
@@ -19,7 +20,7 @@ export interface TunnelFamiliesOptions {
  * alert on `ut_sessions_active == 0` must be able to fire. Only lane series go with their lane.
  */
 export function tunnelFamilies(options: TunnelFamiliesOptions): Family[] {
-  const families = CLIENT_FAMILIES.map(({ read, ...family }) => ({
+  const families = [...CLIENT_FAMILIES, ...CHANNEL_FAMILIES].map(({ read, ...family }) => ({
     ...family,
     samples: () => groupByClient(options).flatMap((group) => labelled(read(group), group.labels)),
   }));
@@ -31,7 +32,7 @@ export function tunnelFamilies(options: TunnelFamiliesOptions): Family[] {
 }
 
 /** All that this process knows of one client CN, or of all of them when series carry no CN. */
-interface ClientGroup {
+export interface ClientGroup {
   readonly labels: Readonly<Record<string, string>>;
   readonly counters: TunnelCounters[];
   readonly sessions: SessionStatus[];
@@ -58,7 +59,7 @@ function groupByClient(options: TunnelFamiliesOptions): ClientGroup[] {
   return [...groups.values()];
 }
 
-type Reading = Omit<Sample, "labels"> & { readonly labels?: Readonly<Record<string, string>> };
+export type Reading = Omit<Sample, "labels"> & { readonly labels?: Readonly<Record<string, string>> };
 
 function labelled(readings: readonly Reading[], labels: ClientGroup["labels"]): Sample[] {
   return readings.map((reading) => ({ ...reading, labels: { ...labels, ...reading.labels } }));
@@ -82,7 +83,7 @@ const FRAME_ERROR_KINDS: Record<FrameErrorKind, true> = {
   slow_pdu: true,
 };
 
-interface ClientFamily extends Omit<Family, "samples"> {
+export interface ClientFamily extends Omit<Family, "samples"> {
   read(group: ClientGroup): Reading[];
 }
 

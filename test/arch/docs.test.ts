@@ -48,6 +48,7 @@ describe("the operators' tables", () => {
 
   test.each([
     ["Drop reasons", "ut_udp_drop_total", "reason"],
+    ["Channel drop reasons", "ut_channel_drop_total", "reason"],
     ["Handshake failures", "ut_tls_handshake_fail_total", "reason"],
     ["Frame errors", "ut_frame_err_total", "kind"],
   ])("%s: all values of %s{%s}", (heading, family, label) => {

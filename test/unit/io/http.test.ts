@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { UtError } from "../../../src/core/error.ts";
 import type { TraversalStatus } from "../../../src/core/nat/traversal-status.ts";
-import { DELAY_BUCKETS_MS } from "../../../src/core/tunnel/counters.ts";
+import { CHANNEL_DROP_REASONS, DELAY_BUCKETS_MS } from "../../../src/core/tunnel/counters.ts";
 import type { NodeStatus } from "../../../src/core/tunnel/status.ts";
 import { type HttpOptions, serveHttp } from "../../../src/io/http.ts";
 import { createLog } from "../../../src/io/log.ts";
@@ -131,6 +131,7 @@ test("api/status is everything a node knows, as plain JSON", async () => {
   expect(Math.abs(Date.parse(startedAt) + uptimeSeconds * 1000 - Date.now())).toBeLessThan(5000);
 
   const noDrops = Object.fromEntries(Object.keys(busyCounters().up.drops).map((reason) => [reason, 0]));
+  const none = Object.fromEntries(CHANNEL_DROP_REASONS.map((reason) => [reason, 0]));
   const home = {
     up: { inPackets: 101, inBytes: 1010, outPackets: 102, outBytes: 1020, drops: { ...noDrops, oldest: 3 } },
     down: { inPackets: 201, inBytes: 2010, outPackets: 202, outBytes: 2020, drops: { ...noDrops, lane_lost: 4 } },
@@ -139,6 +140,10 @@ test("api/status is everything a node knows, as plain JSON", async () => {
       sumMs: 10403.75,
       boundsMs: [...DELAY_BUCKETS_MS],
       buckets: [2, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 1],
+    },
+    channels: {
+      up: { inPackets: 301, inBytes: 3010, outPackets: 302, outBytes: 3020, drops: { ...none, unknown: 9 } },
+      down: { inPackets: 401, inBytes: 4010, outPackets: 402, outBytes: 4020, drops: { ...none, stale: 10 } },
     },
     frameErrors: { bad_magic: 2 },
     laneReconnects: 5,

@@ -1,5 +1,11 @@
 import { expect, test } from "bun:test";
-import { DROP_REASONS, type DropReason, TunnelCounters } from "../../../src/core/tunnel/counters.ts";
+import {
+  CHANNEL_DROP_REASONS,
+  type ChannelDropReason,
+  DROP_REASONS,
+  type DropReason,
+  TunnelCounters,
+} from "../../../src/core/tunnel/counters.ts";
 import type { NodeStatus } from "../../../src/core/tunnel/status.ts";
 import { createMetrics } from "../../../src/io/metrics.ts";
 import { busyCounters, laneStatus, nodeStatus, sessionStatus, traversalStatus } from "./node-status.ts";
@@ -50,6 +56,12 @@ const REFUSALS = [
 function dropLines(dir: string, dropped: Partial<Record<DropReason, number>>): string {
   return DROP_REASONS.map(
     (reason) => `ut_udp_drop_total{client_cn="home",reason="${reason}",dir="${dir}"} ${dropped[reason] ?? 0}`,
+  ).join("\n");
+}
+
+function channelDropLines(dir: string, dropped: Partial<Record<ChannelDropReason, number>>): string {
+  return CHANNEL_DROP_REASONS.map(
+    (reason) => `ut_channel_drop_total{client_cn="home",reason="${reason}",dir="${dir}"} ${dropped[reason] ?? 0}`,
   ).join("\n");
 }
 
@@ -143,6 +155,35 @@ ut_reorder_timeouts_total{client_cn="home"} 7
 # HELP ut_congestion_switches_total Times the lanes were moved to another congestion control
 # TYPE ut_congestion_switches_total counter
 ut_congestion_switches_total{client_cn="home"} 6
+
+# HELP ut_channel_in_bytes_total Bytes of channel datagrams that entered this process (up: client to server)
+# TYPE ut_channel_in_bytes_total counter
+ut_channel_in_bytes_total{client_cn="home",dir="up"} 3010
+ut_channel_in_bytes_total{client_cn="home",dir="down"} 4010
+
+# HELP ut_channel_in_packets_total Channel datagrams that entered this process (up: client to server)
+# TYPE ut_channel_in_packets_total counter
+ut_channel_in_packets_total{client_cn="home",dir="up"} 301
+ut_channel_in_packets_total{client_cn="home",dir="down"} 401
+
+# HELP ut_channel_out_bytes_total Bytes of channel datagrams that left this process (up: client to server)
+# TYPE ut_channel_out_bytes_total counter
+ut_channel_out_bytes_total{client_cn="home",dir="up"} 3020
+ut_channel_out_bytes_total{client_cn="home",dir="down"} 4020
+
+# HELP ut_channel_out_packets_total Channel datagrams that left this process (up: client to server)
+# TYPE ut_channel_out_packets_total counter
+ut_channel_out_packets_total{client_cn="home",dir="up"} 302
+ut_channel_out_packets_total{client_cn="home",dir="down"} 402
+
+# HELP ut_channel_drop_total Channel datagrams that were dropped, by reason
+# TYPE ut_channel_drop_total counter
+${channelDropLines("up", { unknown: 9 })}
+${channelDropLines("down", { stale: 10 })}
+
+# HELP ut_channel_queue_len Channel datagrams that wait for a lane
+# TYPE ut_channel_queue_len gauge
+ut_channel_queue_len{client_cn="home"} 3
 
 # HELP ut_tls_handshake_fail_total TLS handshakes that failed or were refused, by reason
 # TYPE ut_tls_handshake_fail_total counter

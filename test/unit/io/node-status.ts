@@ -63,8 +63,12 @@ export function busyCounters(): TunnelCounters {
   const counters = new TunnelCounters();
   Object.assign(counters.up, { inPackets: 101, inBytes: 1010, outPackets: 102, outBytes: 1020 });
   Object.assign(counters.down, { inPackets: 201, inBytes: 2010, outPackets: 202, outBytes: 2020 });
+  Object.assign(counters.channels.up, { inPackets: 301, inBytes: 3010, outPackets: 302, outBytes: 3020 });
+  Object.assign(counters.channels.down, { inPackets: 401, inBytes: 4010, outPackets: 402, outBytes: 4020 });
   counters.up.drops.oldest = 3;
   counters.down.drops.lane_lost = 4;
+  counters.channels.up.drops.unknown = 9;
+  counters.channels.down.drops.stale = 10;
   for (const delayMs of [0.25, 0.5, 3, 400, 10_000]) counters.queueDelay.observe(delayMs);
   counters.frameError("bad_magic");
   counters.frameError("bad_magic");
