@@ -97,6 +97,15 @@ export class SimWorld implements World {
     binds: readonly Bind[],
     make: (local: readonly Endpoint[], now: Instant) => M,
   ): Promise<Running<M>> {
+    return this.startNow(host, binds, make);
+  }
+
+  /** As `start`, while the world goes on: for machines that are started by others. */
+  startNow<M extends Machine<unknown>>(
+    host: HostName | (string & {}),
+    binds: readonly Bind[],
+    make: (local: readonly Endpoint[], now: Instant) => M,
+  ): Running<M> {
     const found = this.#hosts.get(host);
     if (found === undefined) throw new Error(`This map has no host ${host}`);
     return found.run(binds, make);

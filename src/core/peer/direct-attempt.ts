@@ -38,6 +38,7 @@ export interface AttemptParts {
   readonly ice: { readonly local: IceCredentials; readonly remote: IceCredentials };
   readonly remembered: Remembered | undefined;
   readonly requestPunch: (now: Instant, role: PunchRole, reflex: Endpoint) => void;
+  readonly acknowledgePunch: () => void;
   /** Has the pipe send sealed challenges there. */
   readonly prove: (now: Instant, address: DirectAddress) => void;
 }
@@ -97,7 +98,6 @@ export class DirectAttempt {
   #isHardNatFound = false;
   #iceCause: string | null = null;
   #hardNatCause: string | null = null;
-  #isRetryable = true;
   #wasMediated = false;
   #enteredHardNat = false;
   #report: AttemptReport | undefined;
@@ -122,11 +122,6 @@ export class DirectAttempt {
     return this.#told?.peer;
   }
 
-  /** Worth another try on the same networks. */
-  get isRetryable(): boolean {
-    return this.#isRetryable;
-  }
-
   /** Nothing of it is left. */
   get isOver(): boolean {
     return this.#state.name === "over";
@@ -148,7 +143,10 @@ export class DirectAttempt {
 
   introduced(now: Instant, role: PunchRole, peerReflex: Endpoint, delayMs: number): void {
     this.#hardNat?.introduced(now, role, peerReflex, delayMs);
-    this.#wasMediated ||= this.#hardNat?.wasIntroduced === true;
+    if (this.#hardNat?.wasIntroduced === true) {
+      this.#wasMediated = true;
+      this.#parts.acknowledgePunch();
+    }
     this.handleTimeout(now);
   }
 
@@ -323,7 +321,7 @@ export class DirectAttempt {
     }
     const hardNat = this.#hardNat;
     if (hardNat === undefined) return;
-    if (now >= hardNat.nextTimeout()) hardNat.handleTimeout(now);
+    hardNat.handleTimeout(now);
     for (let event = hardNat.pollEvent(); event !== undefined; event = hardNat.pollEvent()) this.#onHardNat(now, event);
   }
 
@@ -375,7 +373,6 @@ export class DirectAttempt {
       return;
     }
     this.#hardNatCause = event.cause;
-    this.#isRetryable &&= event.isRetryable;
   }
 
   /** The responder's pipe may have proven an address before ICE here has learnt that it was chosen. */

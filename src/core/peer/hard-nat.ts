@@ -54,7 +54,7 @@ const INTRODUCE_MS = 12_000;
 
 export type HardNatEvent =
   | { readonly type: "found"; readonly address: DirectAddress }
-  | { readonly type: "failed"; readonly cause: string; readonly isRetryable: boolean };
+  | { readonly type: "failed"; readonly cause: string };
 
 /**
  * Hard-NAT punching between two ends of a pipe: gets ready, has the server introduce both, then runs `Nat3` or `Nat4`
@@ -111,7 +111,7 @@ export class HardNat {
     this.#fan = { first, count: Math.min(count, this.#fan.count) };
     if (this.#fan.count === 0) {
       this.#fan = undefined;
-      this.#fail(now, "no-sockets", true);
+      this.#fail(now, "no-sockets");
     } else this.handleTimeout(now);
     return true;
   }
@@ -125,9 +125,7 @@ export class HardNat {
   }
 
   rejected(now: Instant, reason: string): void {
-    if (this.#state.name !== "asked") return;
-    // What the limit refused now it lets through later; nothing else of this will change by itself.
-    this.#fail(now, reason, reason === "rate-limited");
+    if (this.#state.name === "asked") this.#fail(now, reason);
   }
 
   /** Whatever came that is no STUN and not sealed. True: it came to a socket of this punch. */
@@ -148,7 +146,7 @@ export class HardNat {
         this.#prepare(now, state.until);
         return;
       case "asked":
-        if (now >= state.until) this.#fail(now, "not-introduced", true);
+        if (now >= state.until) this.#fail(now, "not-introduced");
         return;
       case "introduced":
         if (now >= state.at) this.#punch(now, state.target);
@@ -204,12 +202,12 @@ export class HardNat {
   #prepare(now: Instant, until: Instant): void {
     const { reflex, request, trace } = this.#parts;
     if (now >= until) {
-      this.#fail(now, this.#isFanOpen ? "no-reflex" : "no-sockets", true);
+      this.#fail(now, this.#isFanOpen ? "no-reflex" : "no-sockets");
       return;
     }
     if (!this.#isFanOpen || !reflex.isSettled) return;
     if (reflex.mapped === undefined) {
-      this.#fail(now, "no-reflex", true);
+      this.#fail(now, "no-reflex");
       return;
     }
     this.#state = { name: "asked", until: now + INTRODUCE_MS };
@@ -250,7 +248,7 @@ export class HardNat {
         return;
       case "failed":
         this.#hasSettled = true;
-        this.#fail(now, event.failure.verdict, true);
+        this.#fail(now, event.failure.verdict);
         return;
       default:
         event satisfies never;
@@ -267,10 +265,10 @@ export class HardNat {
     this.#events.push({ type: "found", address });
   }
 
-  #fail(now: Instant, cause: string, isRetryable: boolean): void {
+  #fail(now: Instant, cause: string): void {
     this.#parts.trace.step(now, "hardnat-failed", cause);
     this.release(now);
-    this.#events.push({ type: "failed", cause, isRetryable });
+    this.#events.push({ type: "failed", cause });
   }
 
   #end(now: Instant): void {

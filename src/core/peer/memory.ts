@@ -1,5 +1,5 @@
 import type { PunchRole } from "../punch/probe.ts";
-import { type Instant, NEVER } from "../time.ts";
+import type { Instant } from "../time.ts";
 
 /** What worked with a peer, the last time that something did. */
 export interface Remembered {
@@ -54,12 +54,11 @@ export class PeerMemory {
     this.#touch(cn).notBefore = now + FIRST_RETRY_MS;
   }
 
-  /** `isRetryable` false: nothing will change until the network does. */
-  failed(now: Instant, cn: string, isRetryable: boolean): void {
+  failed(now: Instant, cn: string): void {
     const entry = this.#touch(cn);
     const waitMs = Math.min(FIRST_RETRY_MS * 2 ** entry.failures, LAST_RETRY_MS);
     entry.failures += 1;
-    entry.notBefore = isRetryable ? now + waitMs : NEVER;
+    entry.notBefore = now + waitMs;
     // What worked once does not any more, or not here.
     if (entry.failures > 1) entry.worked = undefined;
   }

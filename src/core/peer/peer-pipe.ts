@@ -325,6 +325,7 @@ export class PeerPipe {
       gather: () => this.#shared.ownNetwork(),
       sendCandidates: (candidates) => void signals.sendCandidates(this.channel, number, candidates, true),
       requestPunch: (at, role, seen) => signals.requestPunch(at, this.channel, number, role, seen),
+      acknowledgePunch: () => signals.acknowledgePunch(this.channel, number),
       prove: (at, address) => this.#pipe.tryDirect(at, address, this.#output),
     });
     this.#settle(now);
@@ -391,7 +392,7 @@ export class PeerPipe {
     const { winner, role, elapsedMs, verdict } = report;
     this.#verdict = verdict;
     if (winner !== null) memory.succeeded(this.peer, { winner, role, elapsedMs, at: now });
-    else if (!CANCELLED.has(verdict)) memory.failed(now, this.peer, this.#attempt?.isRetryable !== false);
+    else if (!CANCELLED.has(verdict)) memory.failed(now, this.peer);
     if (this.#hasChannel) signals.result(this.channel, winner ?? "none", elapsedMs, verdict);
     out.events.push({ type: "attempt-ended", pipe: this.id, report });
   }
