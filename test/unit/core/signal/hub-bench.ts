@@ -1,12 +1,12 @@
 import { SignalHub } from "../../../../src/core/signal/hub.ts";
 import type { HubEvent } from "../../../../src/core/signal/hub-event.ts";
-import { decodeSignal, encodeSignal, type SignalInput } from "../../../../src/core/wire/signal.ts";
+import { decodeSignal, encodeSignal, type PeerInfoInput, type SignalInput } from "../../../../src/core/wire/signal.ts";
 import { Random } from "../../../random.ts";
 
 export const STUN_PORT = 3_478;
 export const OFFER = { body: "offer", certificate: "PEM", signature: "c2ln" };
 export const ANSWER = { body: "answer", certificate: "PEM", signature: "c2ln" };
-export const UNKNOWN = { nat: "unknown", filtering: null, reflex: null, caps: [] } as const;
+export const UNKNOWN: PeerInfoInput = { nat: "unknown", filtering: null, reflex: null, caps: [] };
 export const HOST = "candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host";
 
 /** What was said on a connection since the last look, and what the hub told its shell. */
