@@ -7,7 +7,7 @@ import type { Log } from "../io/log.ts";
 interface Known {
   readonly peer: string;
   readonly service: string;
-  readonly role: "initiator" | "responder";
+  readonly side: "initiator" | "responder";
 }
 
 /** What becomes of pipes, as it is told: the log and the counters of the direct plane. */
@@ -21,10 +21,15 @@ export class PeerLog {
     this.#stats = stats;
   }
 
+  /** This node wants a pipe. */
+  wanted(pipe: PipeId, peer: string, service: string): void {
+    this.#pipes.set(pipe, { peer, service, side: "initiator" });
+  }
+
   handle(event: PeerEvent): void {
     switch (event.type) {
       case "opened":
-        this.#pipes.set(event.pipe, event);
+        this.#pipes.set(event.pipe, { peer: event.peer, service: event.service, side: event.role });
         this.#log.info("pipe_open", { ...this.#of(event.pipe), side: event.role });
         return;
       case "waiting":
@@ -87,7 +92,7 @@ export class PeerLog {
     };
     if (report.winner === null) this.#log.info("pipe_stays_on_relay", fields);
     if (report.mode === "off") return;
-    if (this.#pipes.get(pipe)?.role === "responder") this.#log.info("agent_hardnat_diag", fields);
+    if (this.#pipes.get(pipe)?.side === "responder") this.#log.info("agent_hardnat_diag", fields);
     else this.#log.info("relay_hardnat_diag", fields);
   }
 

@@ -127,6 +127,7 @@ export class PeerPlane implements Disposable {
   open(to: string, service: string, user: PipeUser): PipeId {
     const pipe = this.#peer.open(now(), to, service);
     this.#users.set(pipe, user);
+    this.#log.wanted(pipe, to, service);
     this.#pumpSoon();
     return pipe;
   }
