@@ -4,20 +4,27 @@ import type { Hello } from "../core/wire/control.ts";
 import type { FrameErrorKind } from "../core/wire/pdu.ts";
 import { now } from "../io/clock.ts";
 import type { LaneTransport, OpenLaneHandlers } from "../io/lane-transport.ts";
-import type { HostedSession } from "./hosted-session.ts";
+
+/** What a connection has become: hears of it from then on, and reads on behind the first PDU when told to start. */
+export interface Berth extends OpenLaneHandlers {
+  start(): void;
+}
+
+/** Why a connection may not stay. `peers_off`: it is no lane, and this server has no use for it (`server.peers`). */
+export type Refusal = FrameErrorKind | "peers_off";
 
 /** What the server does about connections that have not said yet where they belong. */
 export interface ArrivalHooks {
-  /** The first PDU is here: a HELLO, or DATA without one. Attaches the lane to its session, or says why it must go. */
-  join(arrival: Arrival, hello: Hello | undefined): HostedSession | FrameErrorKind;
-  refused(arrival: Arrival, kind: FrameErrorKind): void;
+  /** The first PDU is here: a HELLO, or DATA without one. Says what the connection is from now on, or why it must go. */
+  join(arrival: Arrival, hello: Hello | undefined): Berth | Refusal;
+  refused(arrival: Arrival, kind: Refusal): void;
   /** It ended before it belonged anywhere. */
   left(arrival: Arrival, error: UtError | undefined): void;
 }
 
 /**
- * An authenticated connection at the server. Its first PDU says which session it belongs to; from then on it is a
- * lane of that session and this only passes on what happens.
+ * An authenticated connection at the server. Its first PDU says what it is: a lane of which session, or a control
+ * connection; from then on this only passes on what happens.
  *
  * A connection that stays silent is left alone, as a peer that speaks only DATA may have nothing to say on it yet; how
  * many of those there can be is the server's to bound.
@@ -26,7 +33,8 @@ export class Arrival implements OpenLaneHandlers {
   readonly lane = new Lane(-1);
   readonly transport: LaneTransport;
   readonly #hooks: ArrivalHooks;
-  #hosted: HostedSession | undefined;
+  #berth: Berth | undefined;
+  #isRefused = false;
   #deadline: Timer | undefined;
 
   constructor(transport: LaneTransport, hooks: ArrivalHooks) {
@@ -35,17 +43,17 @@ export class Arrival implements OpenLaneHandlers {
   }
 
   data(chunk: Uint8Array): void {
-    if (this.#hosted !== undefined) this.#hosted.tunnel.received(this.lane, chunk);
-    else if (this.lane.error === undefined) this.#firstPdu(chunk);
+    if (this.#berth !== undefined) this.#berth.data(chunk);
+    else if (!this.#isRefused) this.#firstPdu(chunk);
   }
 
   drained(): void {
-    this.#hosted?.tunnel.drained(this.lane);
+    this.#berth?.drained();
   }
 
   closed(error: UtError | undefined): void {
     clearTimeout(this.#deadline);
-    if (this.#hosted !== undefined) this.#hosted.tunnel.closed(this.lane, error);
+    if (this.#berth !== undefined) this.#berth.closed(error);
     else this.#hooks.left(this, error);
   }
 
@@ -82,18 +90,18 @@ export class Arrival implements OpenLaneHandlers {
       return;
     }
     // Before anything is read on: what comes next may already end the lane.
-    this.#hosted = joined;
-    joined.tunnel.add(this.lane, this.transport);
-    joined.tunnel.resume(this.lane, hello === undefined);
+    this.#berth = joined;
+    joined.start();
   }
 
   /** Say why, and end. */
-  #refuse(kind: FrameErrorKind): void {
+  #refuse(kind: Refusal): void {
     const { lane, transport } = this;
     clearTimeout(this.#deadline);
-    lane.error = kind;
+    this.#isRefused = true;
     this.#hooks.refused(this, kind);
-    lane.putControl({ type: "err", kind, message: "" });
+    const message = kind === "peers_off" ? "this server brings no peers together (server.peers: false)" : "";
+    lane.putControl({ type: "err", kind, message });
     transport.write(lane.outbox, lane.start, lane.end);
     transport.end();
   }

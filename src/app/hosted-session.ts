@@ -5,9 +5,11 @@ import type { Lane } from "../core/tunnel/lane.ts";
 import type { Session } from "../core/tunnel/session.ts";
 import type { SessionStatus } from "../core/tunnel/status.ts";
 import { now } from "../io/clock.ts";
+import type { LaneTransport } from "../io/lane-transport.ts";
 import { type DebouncedLog, debounced, type Log } from "../io/log.ts";
 import { openUdp, type UdpDropReason, type UdpSocket } from "../io/udp.ts";
 import { unlessAborted } from "../io/unless-aborted.ts";
+import type { Berth } from "./arrival.ts";
 import { laneTuning } from "./settings.ts";
 import { Tunnel } from "./tunnel.ts";
 
@@ -68,6 +70,19 @@ export class HostedSession {
 
   status(): SessionStatus {
     return this.tunnel.status(this.#udp === undefined ? "" : `${this.#udp.host}:${this.#udp.port}`);
+  }
+
+  /** `lane` is this session's from now on. `isSilent`: its first PDU was DATA, which has been decoded already. */
+  berth(lane: Lane, transport: LaneTransport, isSilent: boolean): Berth {
+    return {
+      start: () => {
+        this.tunnel.add(lane, transport);
+        this.tunnel.resume(lane, isSilent);
+      },
+      data: (chunk) => this.tunnel.received(lane, chunk),
+      drained: () => this.tunnel.drained(lane),
+      closed: (error) => this.tunnel.closed(lane, error),
+    };
   }
 
   /** Towards WireGuard. */

@@ -12,11 +12,12 @@ import type { LaneTransport } from "../io/lane-transport.ts";
 import { type DebouncedLog, debounced, type Log } from "../io/log.ts";
 import { type LaneListener, listenTlsLanes } from "../io/tls-listen.ts";
 import type { HandshakeFailure } from "../io/tls-verdict.ts";
-import { Arrival } from "./arrival.ts";
+import { Arrival, type Berth, type Refusal } from "./arrival.ts";
 import { ChannelRelay } from "./channel-relay.ts";
 import { HostedSession } from "./hosted-session.ts";
 import type { NodeIdentity, Role, RoleContext } from "./role.ts";
 import { sessionSettings } from "./settings.ts";
+import { SignalService } from "./signal-service.ts";
 import { type StunService, startStunService } from "./stun-service.ts";
 
 /** The server, and its exchange for pipes between peers: who may have one is told to it from outside. */
@@ -26,18 +27,26 @@ export interface ServerRole extends Role {
 
 /**
  * The server role: ends lanes and forwards each session's datagrams to the local WireGuard through a UDP socket of
- * its own, whose port stays while the session lives, so that WireGuard's endpoint does. Beside it, it answers STUN.
+ * its own, whose port stays while the session lives, so that WireGuard's endpoint does. Beside it, it answers STUN and
+ * brings peers together.
  */
 export async function startServer(config: Config, identity: NodeIdentity, context: RoleContext): Promise<ServerRole> {
   using opening = new DisposableStack();
-  const stun = opening.use(await startStunService(config.server.stun, context.log));
-  const server = new Server(config, identity, context, stun);
+  let server: Server | undefined;
+  const stun = await startStunService(config.server.stun, context.log, {
+    passwordOf: (username) => server?.signals?.passwordOf(username),
+    observed: (username, from) => server?.signals?.observed(username, from),
+  });
+  opening.use(stun);
+  server = new Server(config, identity, context, stun);
   opening.move();
   return server;
 }
 
 class Server implements ServerRole {
   readonly channels: ChannelRelay;
+  /** Undefined with `server.peers: false`. */
+  readonly signals: SignalService | undefined;
   readonly #config: Config;
   readonly #identity: NodeIdentity;
   readonly #context: RoleContext;
@@ -70,6 +79,7 @@ class Server implements ServerRole {
       wake: (session) => this.#hosted.get(session)?.tunnel.wake(),
     });
     const { host, port } = config.tcp.listen_addr;
+    this.signals = config.server.peers ? this.#startSignals(stun?.port ?? 0) : undefined;
     this.#listener = listenTlsLanes(
       { host, port, identity, denyCn: config.tls.deny_cn },
       {
@@ -95,6 +105,7 @@ class Server implements ServerRole {
       clients: this.#table.counters,
       tlsHandshakeFailures: this.#handshakeFailures,
       stun: this.#stun?.status(),
+      signals: this.signals?.status(),
     };
   }
 
@@ -102,7 +113,10 @@ class Server implements ServerRole {
     this.#stopping = true;
     this.#listener.stop();
     this.channels.clear();
-    await Promise.all([...this.#hosted.values()].map((hosted) => hosted.drain(deadline)));
+    await Promise.all([
+      ...[...this.#hosted.values()].map((hosted) => hosted.drain(deadline)),
+      this.signals?.drain(deadline),
+    ]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -110,6 +124,7 @@ class Server implements ServerRole {
     clearTimeout(this.#expiryTimer);
     this.#listener[Symbol.dispose]();
     this.#stun?.[Symbol.dispose]();
+    this.signals?.[Symbol.dispose]();
     for (const session of this.#table.sessions) this.#dispose(session);
     this.#refusals.flush();
   }
@@ -125,8 +140,8 @@ class Server implements ServerRole {
     return new Arrival(transport, {
       join: (arrival, hello) => this.#join(arrival, hello),
       refused: (_arrival, kind) => {
-        this.#table.countersOf(cn).frameError(kind);
-        this.#refusals.warn("frame_err", { kind, client_cn: cn, remote: transport.remote });
+        if (kind === "peers_off") this.#refusals.warn("control_refused", { client_cn: cn, remote: transport.remote });
+        else this.#frameError(transport, kind);
       },
       left: (_arrival, error) => {
         this.#greeting.leave(transport);
@@ -135,7 +150,11 @@ class Server implements ServerRole {
     });
   }
 
-  #join({ lane, transport }: Arrival, hello: Hello | undefined): HostedSession | FrameErrorKind {
+  #join({ lane, transport }: Arrival, hello: Hello | undefined): Berth | Refusal {
+    if (hello?.kind === "control") {
+      this.#greeting.leave(transport);
+      return this.signals?.join(transport, lane.decoder, hello) ?? "peers_off";
+    }
     const joined = this.#table.join(now(), lane, transport.peerCn, hello, []);
     if (!joined.ok) return joined.kind;
     this.#greeting.leave(transport);
@@ -145,7 +164,7 @@ class Server implements ServerRole {
     if (joined.replaced !== undefined) hosted.tunnel.drop(joined.replaced);
     // A lane that was under way when the node was told to stop: what it brings is taken, then it must go.
     if (this.#stopping) setImmediate(() => hosted.tunnel.goodbye("shutdown"));
-    return hosted;
+    return hosted.berth(lane, transport, hello === undefined);
   }
 
   /** For what a peer is to get over its lanes, which may be yet to come. */
@@ -172,6 +191,19 @@ class Server implements ServerRole {
     return hosted;
   }
 
+  #startSignals(stunPort: number): SignalService {
+    const signals = new SignalService(
+      { log: this.#log, stunPort },
+      {
+        opened: (ends) => this.channels.open(ends),
+        closed: (ends) => this.channels.close(ends),
+        refused: (transport, kind) => this.#frameError(transport, kind),
+      },
+    );
+    this.channels.onLanesWanted = ({ cn, sessionId, packets }) => signals.lanesWanted({ cn, sessionId }, packets);
+    return signals;
+  }
+
   #armExpiry(): void {
     clearTimeout(this.#expiryTimer);
     const next = this.#table.nextTimeout();
@@ -190,6 +222,11 @@ class Server implements ServerRole {
     this.#hosted.delete(session);
     hosted.dispose();
     this.#table.remove(session, []);
+  }
+
+  #frameError({ peerCn, remote }: LaneTransport, kind: FrameErrorKind): void {
+    this.#table.countersOf(peerCn).frameError(kind);
+    this.#refusals.warn("frame_err", { kind, client_cn: peerCn, remote });
   }
 
   #refused(reason: HandshakeFailure, remote: string, detail: string): void {

@@ -19,6 +19,8 @@ export interface StunUsers {
 }
 
 export interface StunService extends Disposable {
+  /** Of the first socket, as it is reached from outside. */
+  readonly port: number;
   status(): StunStatus;
 }
 
@@ -61,6 +63,7 @@ export async function startStunService(
   opening.defer(() => misuse.flush());
   const open = opening.move();
   return {
+    port: outside[0]?.port ?? 0,
     status: () => ({ listen: listening, counters: { ...server.counters } }),
     [Symbol.dispose]: () => open[Symbol.dispose](),
   };

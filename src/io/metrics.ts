@@ -4,6 +4,7 @@ import type { NodeStatus } from "../core/tunnel/status.ts";
 import type { BuildInfo } from "./build-info.ts";
 import { computedMetric } from "./computed-metric.ts";
 import { processFamilies } from "./metrics-process.ts";
+import { signalFamilies } from "./metrics-signals.ts";
 import { stunFamilies } from "./metrics-stun.ts";
 import { traversalFamilies } from "./metrics-traversal.ts";
 import { tunnelFamilies } from "./metrics-tunnel.ts";
@@ -55,6 +56,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   registry.registerMetric(computedMetric(buildFamily(build)));
   for (const family of traversalFamilies(() => direct)) registry.registerMetric(computedMetric(family));
   for (const family of stunFamilies(() => nodes)) registry.registerMetric(computedMetric(family));
+  for (const family of signalFamilies(() => nodes)) registry.registerMetric(computedMetric(family));
   for (const family of processFamilies()) registry.registerMetric(computedMetric(family));
 
   const zeroed = new Set<string>();

@@ -84,7 +84,7 @@ const FIRST_ONLY: readonly { name: string; hello: Record<string, unknown> }[] = 
   { name: "a session_id of 15 kB", hello: { session_id: "a".repeat(15_000) } },
   { name: "a session_id that is a number", hello: { session_id: 7 } },
   { name: "an unknown kind", hello: { kind: "sideways" } },
-  { name: "the control connection that this build does not have", hello: { kind: "control" } },
+  { name: "a control connection of no session", hello: { kind: "control", session_id: "" } },
   { name: "33 capabilities", hello: { caps: Array.from({ length: 33 }, (_, i) => `c${i}`) } },
   { name: "a capability of 33 letters", hello: { caps: ["c".repeat(33)] } },
   { name: "a node name of 129 letters", hello: { node: "n".repeat(129) } },

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { address, endpoint, mapping } from "../leaf.ts";
+import { address, endpoint, flag, mapping } from "../leaf.ts";
 
 /** Two addresses with two ports each (RFC 5780 §4.1), for IPv4 and for IPv6. */
 const MAX_STUN_ADDRESSES = 8;
@@ -22,4 +22,9 @@ const stunSection = mapping({
 }).describe("STUN: tells nodes, over UDP, what their network looks like from outside.");
 
 /** What only the server role has beside its lanes. */
-export const serverSection = mapping({ stun: stunSection.prefault({}) }).describe("Services of the server role.");
+export const serverSection = mapping({
+  stun: stunSection.prefault({}),
+  peers: flag()
+    .default(true)
+    .describe("Bring agents and relays together and carry their pipes. Off: their control connections are refused."),
+}).describe("Services of the server role.");

@@ -1,3 +1,4 @@
+import type { SignalStatus } from "../signal/signal-status.ts";
 import type { StunServerCounters } from "../stun/server.ts";
 import type { TunnelCounters } from "./counters.ts";
 
@@ -25,6 +26,8 @@ export interface NodeStatus {
   readonly tlsHandshakeFailures: ReadonlyMap<string, number>;
   /** The server's own STUN; undefined where it is off, or none of its addresses could be had. */
   readonly stun: StunStatus | undefined;
+  /** The server's control connections; absent where it brings no peers together (`server.peers: false`). */
+  readonly signals?: SignalStatus | undefined;
 }
 
 export interface StunStatus {

@@ -15,7 +15,7 @@ export interface Settings {
   readonly udp?: Partial<Config["udp"]>;
   readonly queue?: Partial<Config["queue"]>;
   readonly tls?: Partial<Config["tls"]>;
-  readonly server?: Config["server"];
+  readonly server?: Partial<Config["server"]>;
 }
 
 const TLS = { ca_cert: "unused", cert: "unused", key: "unused" };
@@ -30,7 +30,7 @@ function configOf(settings: Settings): Config {
     udp: { ...DEFAULTS.udp, ...settings.udp },
     queue: { ...DEFAULTS.queue, ...settings.queue },
     tls: { ...DEFAULTS.tls, ...settings.tls },
-    server: settings.server ?? DEFAULTS.server,
+    server: { ...DEFAULTS.server, ...settings.server },
   };
 }
 

@@ -93,6 +93,7 @@ const KEYS: Record<string, KeyCase> = {
     ],
     refuses: ["", "203.0.113.7:3478", 3478, true, { a: 1 }, Array(9).fill("203.0.113.7:3478")],
   },
+  "server.peers": trueOrFalse(true),
   "p2p.listen_addr": listener("0.0.0.0:0", { host: "0.0.0.0", port: 0 }),
   "p2p.direct": trueOrFalse(true),
   "p2p.port_mapping": trueOrFalse(true),

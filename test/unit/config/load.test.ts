@@ -95,6 +95,7 @@ describe("the seed's config", () => {
             ],
             public_addrs: [],
           },
+          peers: true,
         },
         p2p: {
           direct: true,

@@ -14,7 +14,7 @@ async function page(nodes: NodeStatus[]): Promise<string> {
     perLane: false,
   });
   const text = await metrics.scrape();
-  return text.slice(text.indexOf("# HELP ut_stun_"), text.indexOf("# HELP process_"));
+  return text.slice(text.indexOf("# HELP ut_stun_"), text.indexOf("# HELP ut_p2p_control_"));
 }
 
 const HEAD = `\
