@@ -73,9 +73,9 @@ export class DirectionCounters {
 }
 
 /**
- * Why a datagram of a channel that entered a node did not leave it: in = out + dropped (all reasons) + queued, on each
- * node by itself. What breaks together with a lane is missing at the other end without a trace there: channels have no
- * sequence numbers, as the pipe inside has its own.
+ * Why a datagram of a channel that entered a node did not leave it. For each direction, over both nodes together:
+ * in = out + dropped (all reasons) + queued + broken with a lane. The last cannot be counted: channels have no sequence
+ * numbers, as the pipe inside numbers its packets itself.
  *
  * - `oldest`      512 of its channel waited already, or 8 MiB of all channels of its session
  * - `stale`       it waited over 5 s for lanes to return

@@ -1,8 +1,10 @@
 import { startClient } from "../../../src/app/client.ts";
 import type { NodeIdentity, Role, RoleContext } from "../../../src/app/role.ts";
-import { startServer } from "../../../src/app/server.ts";
+import { type ServerRole, startServer } from "../../../src/app/server.ts";
+import { Uplink } from "../../../src/app/uplink.ts";
 import { parseConfig } from "../../../src/config/load.ts";
 import type { Config } from "../../../src/config/schema.ts";
+import type { ChannelDatagram } from "../../../src/core/tunnel/channels.ts";
 import type { TunnelCounters } from "../../../src/core/tunnel/counters.ts";
 import type { SessionStatus } from "../../../src/core/tunnel/status.ts";
 import { serverIdentity } from "./identities.ts";
@@ -35,8 +37,8 @@ function configOf(settings: Settings): Config {
 }
 
 /** A running role and what it says. */
-export interface TestNode extends AsyncDisposable {
-  readonly role: Role;
+export interface TestNode<R extends Role = Role> extends AsyncDisposable {
+  readonly role: R;
   readonly port: number;
   readonly logbook: Logbook;
   /** Successful handshakes, by peer. */
@@ -48,7 +50,11 @@ export interface TestNode extends AsyncDisposable {
   session(cn: string): SessionStatus | undefined;
 }
 
-export async function testServer(wgPort: number, settings: Settings = {}, host = "127.0.0.1"): Promise<TestNode> {
+export async function testServer(
+  wgPort: number,
+  settings: Settings = {},
+  host = "127.0.0.1",
+): Promise<TestNode<ServerRole>> {
   const config = configOf({
     ...settings,
     tcp: { listen_addr: { host, port: 0 }, ...settings.tcp },
@@ -71,6 +77,26 @@ export async function testClient(
   return startNode("client", (context) => startClient(config, who, resolve ? { ...context, resolve } : context));
 }
 
+/** Lanes to the server without a role, for their channels. */
+export interface TestUplink extends AsyncDisposable {
+  readonly uplink: Uplink;
+  readonly logbook: Logbook;
+  /** What came, in order. */
+  readonly received: ChannelDatagram[];
+}
+
+export function testUplink(serverPort: number, who: NodeIdentity, settings: Settings = {}): TestUplink {
+  const config = configOf({
+    ...settings,
+    tcp: { server_addr: { host: "127.0.0.1", port: serverPort }, ...settings.tcp },
+  });
+  const logbook = new Logbook();
+  const uplink = new Uplink(config, who, { log: logbook.log("peer"), node: "ut test", handshakeDone: () => {} });
+  const received: ChannelDatagram[] = [];
+  uplink.onChannel = (channel, datagram) => received.push({ channel, datagram: datagram.slice() });
+  return { uplink, logbook, received, [Symbol.asyncDispose]: () => uplink[Symbol.asyncDispose]() };
+}
+
 /** End a node as SIGTERM does. */
 export async function stop(node: TestNode, withinMs = 2_000): Promise<void> {
   await node.role.drain(AbortSignal.timeout(withinMs));
@@ -81,7 +107,10 @@ export async function lanesUp(node: TestNode, cn: string, lanes: number): Promis
   await until(`${lanes} lanes of ${cn}`, () => node.session(cn)?.lanes.length === lanes);
 }
 
-async function startNode(name: string, start: (context: RoleContext) => Promise<Role>): Promise<TestNode> {
+async function startNode<R extends Role>(
+  name: string,
+  start: (context: RoleContext) => Promise<R>,
+): Promise<TestNode<R>> {
   const logbook = new Logbook();
   const handshakes: string[] = [];
   const role = await start({
