@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { formatEndpoint } from "../../src/core/net/endpoint.ts";
 import { utf8 } from "../bytes.ts";
-import { type ControlPeer, channelPdu, controlPeer, shapedOffer } from "./support/control-peer.ts";
+import { type ControlPeer, channelPdu, controlPeer, openPipe, shapedOffer } from "./support/control-peer.ts";
 import { identity } from "./support/identities.ts";
 import { stop, testServer } from "./support/nodes.ts";
 import { rawLane } from "./support/raw-lane.ts";
@@ -13,17 +13,6 @@ const office = await identity({ cn: "office" });
 const STUN = { stun: { listen: [{ host: "127.0.0.1", port: 0 }], public_addrs: [] } };
 const INFO = { nat: "unknown", filtering: null, reflex: null, caps: [] } as const;
 const signals = (node: Awaited<ReturnType<typeof testServer>>) => node.role.status().signals;
-
-/** A pipe from `home` to `office`, open at both ends. */
-async function openPipe(from: ControlPeer, to: ControlPeer): Promise<{ near: number; far: number }> {
-  to.say({ type: "register", node: "raw" });
-  await to.heard("registered");
-  from.say({ type: "open_p2p", request_id: 1, to: "office", service: "wireguard", offer: shapedOffer("offer") });
-  const far = Number((await to.heard("p2p_incoming")).channel);
-  to.say({ type: "p2p_accept", channel: far, answer: shapedOffer("answer") });
-  await to.heard("p2p_opened");
-  return { near: Number((await from.heard("p2p_opened")).channel), far };
-}
 
 async function seen(peer: ControlPeer): Promise<string> {
   const endpoint = await peer.stun();

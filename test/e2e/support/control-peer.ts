@@ -95,3 +95,14 @@ export function channelPdu(channel: number, datagram: Uint8Array): Uint8Array {
 export function shapedOffer(name: string): { body: string; certificate: string; signature: string } {
   return { body: name, certificate: "certificate", signature: "signature" };
 }
+
+/** A pipe to `to`, which is office's process, open at both ends; the channels of both. */
+export async function openPipe(from: ControlPeer, to: ControlPeer): Promise<{ near: number; far: number }> {
+  to.say({ type: "register", node: "raw" });
+  await to.heard("registered");
+  from.say({ type: "open_p2p", request_id: 1, to: "office", service: "wireguard", offer: shapedOffer("offer") });
+  const far = Number((await to.heard("p2p_incoming")).channel);
+  to.say({ type: "p2p_accept", channel: far, answer: shapedOffer("answer") });
+  await to.heard("p2p_opened");
+  return { near: Number((await from.heard("p2p_opened")).channel), far };
+}
