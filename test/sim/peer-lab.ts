@@ -168,6 +168,8 @@ export interface LabOptions {
 export class PeerLab {
   readonly world: SimWorld;
   hub: SignalHub;
+  /** Nothing that one peer sends to another one over UDP arrives any more. */
+  isUdpCut = false;
   onSignalToPeer: (to: LabPeer, signal: SignalInput) => SignalInput | undefined = (_to, signal) => signal;
   onSignalFromPeer: (from: LabPeer, signal: Signal) => Signal | undefined = (_from, signal) => signal;
   onChannel: (from: LabPeer, packet: Uint8Array) => Uint8Array | undefined = (_from, packet) => packet;
@@ -178,6 +180,7 @@ export class PeerLab {
   readonly #routes = new Map<string, { readonly session: string; readonly channel: number }>();
   readonly #peers = new Map<string, LabPeer>();
   #lastLink = 0;
+  #hubWakesAt: Instant = NEVER;
   #isUp = true;
 
   private constructor(world: SimWorld, clock: Running<Clock>, { seed, delayMs = 15 }: LabOptions) {
@@ -217,6 +220,7 @@ export class PeerLab {
 
   startServer(): void {
     this.#isUp = true;
+    this.#hubWakesAt = NEVER;
     this.hub = this.#newHub();
     for (const peer of this.#peers.values()) peer.connect();
   }
@@ -281,6 +285,7 @@ export class PeerLab {
     };
     running.machine.shell = () => this.#shell(labPeer);
     running.machine.send = (transmit) => {
+      if (lab.isUdpCut && transmit.to.address !== STUN.address) return true;
       if (transmit.socket < FIRST_FAN_SOCKET) return false;
       const socket = fan.get(transmit.socket);
       socket?.machine.send(transmit);
@@ -375,18 +380,15 @@ export class PeerLab {
       }
     }
     for (let next = hub.pollMessage(); next !== undefined; next = hub.pollMessage()) this.#tell(next.to, next.signal);
-    const at = hub.nextTimeout();
-    if (at === NEVER || !this.#isUp) return;
-    this.later(Math.max(0, at - this.now), (now) => {
+    const at = Math.max(hub.nextTimeout(), this.now);
+    if (at >= this.#hubWakesAt || !this.#isUp) return;
+    this.#hubWakesAt = at;
+    this.later(at - this.now, (now) => {
       if (hub !== this.hub) return;
+      this.#hubWakesAt = NEVER;
       hub.handleTimeout(now);
-      this.#pumpHubOnce();
+      this.#pumpHub();
     });
-  }
-
-  /** Messages of a timer; the next timer is set by whatever comes next. */
-  #pumpHubOnce(): void {
-    this.#pumpHub();
   }
 
   #tell(id: number, input: SignalInput): void {

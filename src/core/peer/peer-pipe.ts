@@ -189,6 +189,8 @@ export class PeerPipe {
 
   /** The server has forgotten the channel, or lost the other end. A direct path goes on without. */
   channelLost(now: Instant, reason: string): void {
+    if (!this.#hasChannel) return;
+    this.#shared.signals.close(this.channel, reason);
     this.#hasChannel = false;
     this.#attempt?.cancel(now, "rendezvous-no-relay");
     this.#settle(now);

@@ -2,8 +2,9 @@ import type { Datagram, Machine, Transmit } from "../machine.ts";
 import { ipFamily } from "../net/ip.ts";
 import { looksSealed, readSession } from "../pipe/packet.ts";
 import type { SignalClientEvent } from "../signal/client-event.ts";
+import { RECONNECT_GRACE_MS } from "../signal/limits.ts";
 import { looksLikeStun } from "../stun/message.ts";
-import type { Instant } from "../time.ts";
+import { type Instant, NEVER } from "../time.ts";
 import type { Signal, SignalInput } from "../wire/signal.ts";
 import type { ChannelDatagram, FlowDatagram, PeerEvent, PipeId, SocketRequest } from "./peer-event.ts";
 import type { PeerNetwork, PeerOptions } from "./peer-options.ts";
@@ -31,6 +32,8 @@ export class Peer implements Machine<PeerEvent> {
   readonly #channels = new Map<number, PeerPipe>();
   #server: string | undefined;
   #lastId = 0;
+  /** Without a control connection for so long, the server has forgotten our channels. */
+  #forgottenAt: Instant = NEVER;
   #now: Instant;
 
   constructor(options: PeerOptions) {
@@ -63,12 +66,14 @@ export class Peer implements Machine<PeerEvent> {
   /** The control connection is up, its hello answered; `server` is the IP address that it goes to. */
   controlConnected(now: Instant, server: string): void {
     this.#server = server;
+    this.#forgottenAt = NEVER;
     this.#shared.signals.connected(now);
     this.#pump(now);
   }
 
   controlLost(now: Instant): void {
     this.#shared.signals.disconnected(now);
+    this.#forgottenAt = now + RECONNECT_GRACE_MS;
     this.#shared.reflex.setServer(undefined);
     this.#pump(now);
   }
@@ -139,7 +144,7 @@ export class Peer implements Machine<PeerEvent> {
 
   nextTimeout(): Instant {
     const { signals, reflex } = this.#shared;
-    let next = Math.min(signals.nextTimeout(), reflex.nextTimeout());
+    let next = Math.min(signals.nextTimeout(), reflex.nextTimeout(), this.#forgottenAt);
     for (const opening of this.#openings.values()) next = Math.min(next, opening.nextTimeout());
     for (const pipe of this.#channels.values()) next = Math.min(next, pipe.nextTimeout(this.#now));
     return next;
@@ -188,6 +193,10 @@ export class Peer implements Machine<PeerEvent> {
   }
 
   #timeouts(now: Instant): void {
+    if (now >= this.#forgottenAt) {
+      this.#forgottenAt = NEVER;
+      for (const pipe of this.#pipes) this.#channelLost(now, pipe, "transport");
+    }
     for (const pipe of this.#pipes) pipe.handleTimeout(now);
     for (const opening of this.#openings.values()) opening.handleTimeout(now);
   }
@@ -294,12 +303,16 @@ export class Peer implements Machine<PeerEvent> {
       case "punch-acknowledged":
         return;
       case "closed":
-        pipe?.channelLost(now, event.reason);
-        if (pipe?.role === "initiator") this.#openings.get(pipe.id)?.channelLost(now);
+        if (pipe !== undefined) this.#channelLost(now, pipe, event.reason);
         return;
       default:
         event satisfies never;
     }
+  }
+
+  #channelLost(now: Instant, pipe: PeerPipe, reason: string): void {
+    pipe.channelLost(now, reason);
+    if (pipe.role === "initiator") this.#openings.get(pipe.id)?.channelLost(now);
   }
 
   /** Asked under it, the server's STUN port tells the server which address is ours. */

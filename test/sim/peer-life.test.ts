@@ -1,0 +1,320 @@
+import { describe, expect, test } from "bun:test";
+import type { NatKind } from "../../src/core/nat/direct-way.ts";
+import type { HardNatOptions, PeerOptions } from "../../src/core/peer/peer-options.ts";
+import { PUNCH_DEFAULTS } from "../../src/core/punch/settings.ts";
+import type { NatName } from "../contract/nat-spec.ts";
+import { fuzzSeeds, SLOW_MACHINE_MS } from "../random.ts";
+import { type LabPeer, PeerLab } from "./peer-lab.ts";
+import { openSimWorld } from "./sim-world.ts";
+
+const OPEN: NatKind = { type: "cone", filtering: "endpoint-independent" };
+const PORT: NatKind = { type: "cone", filtering: "address-and-port-dependent" };
+const SYMMETRIC: NatKind = { type: "symmetric", filtering: "address-and-port-dependent" };
+const OFF: HardNatOptions = { mode: "off", role: "auto", assistDelayMs: 300, settings: PUNCH_DEFAULTS };
+
+interface Setup {
+  readonly seed: number;
+  readonly a?: NatName;
+  readonly b?: NatName;
+  /** As reported, which need not be true. */
+  readonly natA?: NatKind;
+  readonly natB?: NatKind;
+  readonly hardNat?: Partial<HardNatOptions>;
+  readonly office?: Partial<PeerOptions>;
+}
+
+/** Two peers of which `home` has asked `office` for a pipe. */
+class Pair {
+  readonly lab: PeerLab;
+  readonly home: LabPeer;
+  readonly office: LabPeer;
+  pipe = 0;
+  sent = 0;
+  #isSending = false;
+
+  private constructor(lab: PeerLab, home: LabPeer, office: LabPeer) {
+    this.lab = lab;
+    this.home = home;
+    this.office = office;
+  }
+
+  static async open(setup: Setup): Promise<Pair> {
+    const { seed, a = "port-restricted", b = "port-restricted", natA = PORT, natB = PORT } = setup;
+    const lab = await PeerLab.open(openSimWorld({ a, b }, { seed }), { seed });
+    const options = { hardNat: { ...OFF, ...setup.hardNat } };
+    const office = await lab.start({ host: "b1", cn: "office", nat: natB, options: { ...options, ...setup.office } });
+    const home = await lab.start({ host: "a1", cn: "home", nat: natA, options });
+    const pair = new Pair(lab, home, office);
+    home.do((peer, now) => {
+      pair.pipe = peer.open(now, "office", "wireguard");
+    });
+    return pair;
+  }
+
+  /** A datagram every `everyMs` from home, until `stop`. */
+  send(everyMs = 50): void {
+    this.#isSending = true;
+    const tick = () => {
+      if (!this.#isSending) return;
+      const datagram = new TextEncoder().encode(String(this.sent++));
+      this.home.do((peer, now) => peer.send(now, this.pipe, 2, datagram));
+      this.lab.later(everyMs, tick);
+    };
+    tick();
+  }
+
+  async stop(): Promise<void> {
+    this.#isSending = false;
+    await this.lab.pass(500);
+  }
+
+  async untilDirect(limitMs = 20_000): Promise<boolean> {
+    return await this.lab.world.until(() => [this.home, this.office].every(isDirect), limitMs);
+  }
+
+  get arrived(): { readonly lost: number; readonly doubled: number } {
+    const texts = this.office.received.map(({ text }) => text);
+    return { lost: this.sent - new Set(texts).size, doubled: texts.length - new Set(texts).size };
+  }
+
+  async close(): Promise<void> {
+    this.home.do((peer, now) => peer.close(now, this.pipe, "done"));
+    await this.lab.pass(1_000);
+  }
+
+  get held(): unknown {
+    return [this.home, this.office].map(({ peer, fan }) => ({ ...peer.holdings, fan: fan.size }));
+  }
+}
+
+function isDirect({ events }: LabPeer): boolean {
+  const last = events.findLast(({ type }) => type === "direct-up" || type === "direct-down");
+  return last?.type === "direct-up";
+}
+
+function winner({ events }: LabPeer): string | undefined {
+  const up = events.findLast((event) => event.type === "direct-up");
+  return up?.path.meta.winner;
+}
+
+function kinds({ events }: LabPeer): string[] {
+  return events.map(({ type }) => type);
+}
+
+const NOTHING = { pipes: 0, sessions: 0, sockets: 0, fan: 0 };
+const NOTHING_HELD = [NOTHING, NOTHING];
+const HARD = { a: "port-restricted", b: "symmetric", natA: PORT, natB: SYMMETRIC } as const;
+
+describe("ICE and hard-NAT", () => {
+  test(
+    "both succeed at about the same time: both ends choose the same, and the other one leaves nothing",
+    async () => {
+      for (const seed of fuzzSeeds("peer race", 12)) {
+        const assistDelayMs = (seed % 6) * 20;
+        const pair = await Pair.open({
+          ...{ seed, a: "full-cone", b: "full-cone-random-port", natA: PORT, natB: SYMMETRIC },
+          hardNat: { mode: "assist", assistDelayMs },
+        });
+        pair.send();
+        expect(await pair.untilDirect()).toBe(true);
+        await pair.lab.pass(7_000);
+        await pair.stop();
+        const fans = [pair.home, pair.office].map(({ fan }) => fan.size);
+        const winners = [pair.home, pair.office].map(winner);
+        expect({ seed, winners, fans, ...pair.arrived }).toEqual({
+          ...{ seed, winners: [winners[0], winners[0]], lost: 0, doubled: 0 },
+          fans: [0, winners[0] === "hardnat" ? 1 : 0],
+        });
+        await pair.close();
+        expect({ seed, held: pair.held }).toEqual({ seed, held: NOTHING_HELD });
+      }
+    },
+    SLOW_MACHINE_MS,
+  );
+
+  test("both fail: each says why, the relay carries on, no socket stays", async () => {
+    const hardNat = { mode: "assist", settings: { ...PUNCH_DEFAULTS, windowMs: 3_000 } } as const;
+    const pair = await Pair.open({ seed: 1, a: "symmetric", b: "symmetric", natA: PORT, natB: SYMMETRIC, hardNat });
+    pair.send();
+    await pair.lab.world.until(() => [pair.home, pair.office].every(({ reports }) => reports.length === 1), 20_000);
+    await pair.stop();
+    expect(pair.home.reports).toMatchObject([
+      {
+        ...{ mode: "assist", way: "hard-nat", role: "nat3", winner: null, verdict: "punch-failed" },
+        ...{ iceCause: "timeout", hardNatCause: "by-chance", wasMediated: true, enteredHardNat: true },
+      },
+    ]);
+    expect(pair.office.reports).toMatchObject([{ role: "nat4", iceCause: "timeout", winner: null }]);
+    expect([pair.home.fan.size, pair.office.fan.size]).toEqual([0, 0]);
+    expect(pair.arrived).toEqual({ lost: 0, doubled: 0 });
+  });
+
+  test("one end is never introduced: both give it up, and the second try works", async () => {
+    const pair = await Pair.open({ seed: 1, ...HARD, hardNat: { mode: "fallback" } });
+    let dropped = 0;
+    pair.lab.onSignalToPeer = (to, signal) =>
+      signal.type === "punch_introduce" && to.cn === "home" && dropped++ === 0 ? undefined : signal;
+    pair.send();
+    await pair.lab.world.until(() => pair.home.reports.length === 1 && pair.office.reports.length === 1, 40_000);
+    expect(pair.home.reports).toMatchObject([{ iceCause: "timeout", hardNatCause: "not-introduced" }]);
+    expect([pair.home.fan.size, pair.office.fan.size]).toEqual([0, 0]);
+  });
+
+  test("the second try has the roles the other way round, the third one as measured", async () => {
+    const hardNat = { mode: "assist", settings: { ...PUNCH_DEFAULTS, windowMs: 500 } } as const;
+    const pair = await Pair.open({ seed: 1, a: "symmetric", b: "symmetric", natA: PORT, natB: SYMMETRIC, hardNat });
+    pair.send(1_000);
+    await pair.lab.world.until(() => pair.home.reports.length === 3 && pair.office.reports.length === 3, 120_000);
+    expect(pair.home.reports.map(({ role }) => role)).toEqual(["nat3", "nat4", "nat3"]);
+    expect(pair.office.reports.map(({ role }) => role)).toEqual(["nat4", "nat3", "nat4"]);
+  });
+
+  test("assist is as fast as its delay, fallback waits for ICE to fail", async () => {
+    const times: Record<string, number> = {};
+    for (const mode of ["assist", "fallback"] as const) {
+      const pair = await Pair.open({ seed: 3, ...HARD, hardNat: { mode } });
+      expect(await pair.untilDirect()).toBe(true);
+      times[mode] = pair.home.reports[0]?.elapsedMs ?? 0;
+    }
+    expect(times.assist).toBeLessThan(2_000);
+    expect(times.fallback).toBeGreaterThan(5_000);
+  });
+
+  test("force leaves ICE out; what the other end has off stays off", async () => {
+    const forced = await Pair.open({ seed: 1, ...HARD, hardNat: { mode: "force" } });
+    expect(await forced.untilDirect()).toBe(true);
+    expect(forced.home.reports).toMatchObject([{ mode: "force", winner: "hardnat", iceCause: null }]);
+    const declined = await Pair.open({ seed: 1, ...HARD, hardNat: { mode: "assist" }, office: { hardNat: OFF } });
+    declined.send();
+    await declined.lab.world.until(() => declined.home.reports.length === 1, 20_000);
+    expect(declined.home.reports).toMatchObject([{ mode: "off", role: null, verdict: "punch-failed" }]);
+    expect(declined.home.fan.size + declined.office.fan.size).toBe(0);
+  });
+});
+
+describe("an attempt that is cancelled half-way leaves nothing", () => {
+  const ends: Record<string, (pair: Pair) => void> = {
+    "closed by the one who opened it": ({ home, pipe }) => home.do((peer, now) => peer.close(now, pipe, "done")),
+    "closed by the other end": ({ office }) =>
+      office.do((peer, now) => {
+        for (const { pipe } of peer.explain(now)) peer.close(now, pipe, "done");
+      }),
+    "the other end is gone": ({ office }) => {
+      office.disconnect();
+      office.running.stop();
+    },
+    "the server is gone": ({ lab }) => lab.stopServer(),
+  };
+  for (const [name, end] of Object.entries(ends))
+    test(
+      name,
+      async () => {
+        for (const mode of ["fallback", "assist"] as const)
+          for (const atMs of [60, 130, 190, 250, 330, 520, 560, 600, 700, 3_000, 5_170, 5_230, 5_290, 6_500]) {
+            const pair = await Pair.open({ seed: atMs, ...HARD, hardNat: { mode } });
+            pair.send();
+            await pair.lab.pass(atMs);
+            end(pair);
+            await pair.stop();
+            // Without a server, a pipe on the relay is given up after 90 s: it might have come back.
+            await pair.lab.pass(name === "the server is gone" ? 120_000 : 40_000);
+            const gone = name === "the other end is gone";
+            await pair.close();
+            const held = (gone ? [pair.home] : [pair.home, pair.office]).map(({ peer, fan }) => ({
+              ...peer.holdings,
+              fan: fan.size,
+            }));
+            expect({ mode, atMs, held }).toEqual({ mode, atMs, held: held.map(() => NOTHING) });
+          }
+      },
+      SLOW_MACHINE_MS,
+    );
+
+  test(
+    "a thousand opens and closes",
+    async () => {
+      const pair = await Pair.open({ seed: 1, a: "full-cone", b: "full-cone", natA: OPEN, natB: OPEN });
+      await pair.lab.pass(200);
+      await pair.close();
+      for (let round = 0; round < 1_000; round++) {
+        pair.home.do((peer, now) => {
+          pair.pipe = peer.open(now, "office", "wireguard");
+        });
+        await pair.lab.pass(100 + (round % 7) * 100);
+        pair.home.do((peer, now) => peer.close(now, pair.pipe, "done"));
+        await pair.lab.pass(1_500);
+      }
+      expect(pair.held).toEqual(NOTHING_HELD);
+      expect([pair.home, pair.office].map(({ peer }) => peer.explain(0))).toEqual([[], []]);
+    },
+    SLOW_MACHINE_MS,
+  );
+});
+
+describe("a pipe lives on", () => {
+  test("while the server restarts: on its direct path, from which nothing is lost", async () => {
+    const pair = await Pair.open({ seed: 1, ...HARD, hardNat: { mode: "assist" } });
+    pair.send();
+    expect(await pair.untilDirect()).toBe(true);
+    await pair.lab.pass(2_000);
+    pair.lab.stopServer();
+    await pair.lab.pass(3_000);
+    pair.lab.startServer();
+    await pair.lab.pass(8_000);
+    await pair.stop();
+    expect(pair.arrived).toEqual({ lost: 0, doubled: 0 });
+    expect([pair.home, pair.office].map(({ fan }) => fan.size)).toEqual([0, 1]);
+    expect(isDirect(pair.home)).toBe(true);
+    expect(kinds(pair.home).filter((kind) => kind === "opened")).toEqual(["opened", "opened"]);
+    await pair.close();
+    expect(pair.held).toEqual(NOTHING_HELD);
+  });
+
+  test("on the relay: within a moment of the server's return", async () => {
+    const pair = await Pair.open({ seed: 1, a: "symmetric", b: "symmetric", natA: SYMMETRIC, natB: SYMMETRIC });
+    pair.send();
+    await pair.lab.pass(3_000);
+    pair.lab.stopServer();
+    await pair.lab.pass(3_000);
+    pair.lab.startServer();
+    const since = pair.lab.now;
+    await pair.lab.pass(5_000);
+    await pair.stop();
+    const first = pair.office.received.find(({ at }) => at >= since)?.at ?? Number.POSITIVE_INFINITY;
+    expect(first - since).toBeLessThan(1_000);
+  });
+
+  test("when its direct path is cut: over the relay, and straight again", async () => {
+    const pair = await Pair.open({ seed: 1 });
+    pair.send();
+    expect(await pair.untilDirect()).toBe(true);
+    await pair.lab.pass(2_000);
+    pair.lab.isUdpCut = true;
+    const cutAt = pair.lab.now;
+    await pair.lab.pass(6_000);
+    expect(isDirect(pair.home)).toBe(false);
+    const after = pair.office.received.filter(({ at }) => at > cutAt).map(({ at }) => at);
+    expect((after[0] ?? Number.POSITIVE_INFINITY) - cutAt).toBeLessThan(3_000);
+    pair.lab.isUdpCut = false;
+    expect(await pair.untilDirect(60_000)).toBe(true);
+  });
+
+  test("datagrams before it is open wait, the last 64 of them", async () => {
+    const pair = await Pair.open({ seed: 1 });
+    for (let number = 0; number < 100; number++)
+      pair.home.do((peer, now) => peer.send(now, pair.pipe, 2, new TextEncoder().encode(String(number))));
+    await pair.lab.pass(1_000);
+    expect(pair.office.received.map(({ text }) => text)).toEqual(Array.from({ length: 64 }, (_, i) => String(36 + i)));
+  });
+
+  test("an attempt that failed is repeated later and later, only while datagrams flow", async () => {
+    const pair = await Pair.open({ seed: 1, a: "symmetric", b: "symmetric", natA: SYMMETRIC, natB: SYMMETRIC });
+    await pair.lab.pass(60_000);
+    const quiet = pair.home.reports.length;
+    pair.send(1_000);
+    await pair.lab.pass(900_000);
+    await pair.stop();
+    expect(quiet).toBe(2);
+    expect(pair.home.reports.length).toBe(8);
+  });
+});
