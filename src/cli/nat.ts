@@ -1,21 +1,22 @@
 import { UtError } from "../core/error.ts";
 import type { Command } from "./command.ts";
 import { natCheck } from "./nat-check.ts";
+import { natExplain } from "./nat-explain.ts";
 import { natMap } from "./nat-map.ts";
 
 /** In the order of `ut nat --help`. */
-const SUBCOMMANDS: readonly Command[] = [natCheck, natMap];
+const SUBCOMMANDS: readonly Command[] = [natCheck, natMap, natExplain];
 
 const HELP = `Usage: ut nat ${SUBCOMMANDS.map(({ name }) => name).join("|")} …
 
-What stands between this machine and the internet. Needs no config.
+What stands between this machine and the internet, and what that does to the traffic with a peer.
 
 ${SUBCOMMANDS.map(({ help }) => help).join("\n\n")}`;
 
 /** `ut nat …` */
 export const nat: Command = {
   name: "nat",
-  summary: "what stands between this machine and the internet, and its port mappings",
+  summary: "what stands between this machine and the internet, port mappings, and why a peer is relayed",
   help: HELP,
   async run(argv, terminal) {
     const [name, ...rest] = argv;
