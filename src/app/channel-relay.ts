@@ -47,7 +47,7 @@ export class ChannelRelay {
       this.onLanesWanted?.(wanted);
   }
 
-  /** Everything ends. */
+  /** Nothing more is taken in, what waits may still leave. */
   clear(): void {
     this.#switch.clear();
   }

@@ -67,9 +67,9 @@ export class ChannelSwitch {
     }
   }
 
-  /** All of them: the server stops. */
+  /** The server stops: nothing more is taken in, what waits may still leave. */
   clear(): void {
-    for (const { from } of [...this.#routes.values()]) this.close([from]);
+    this.#routes.clear();
   }
 
   /**

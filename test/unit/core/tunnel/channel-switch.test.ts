@@ -97,14 +97,15 @@ describe("the switch", () => {
     expect(bench.drops("home", "up")).toEqual({ unknown: 1 });
   });
 
-  test("cleared: as if all were closed", () => {
+  test("cleared: nothing more is taken in, what waits may still leave", () => {
     const bench = new Bench();
     const home = bench.join(HOME).session;
     const office = bench.join(OFFICE).session;
     bench.exchange.open([HOME, OFFICE]);
     bench.exchange.route(0, home, 11, numbered(1));
     bench.exchange.clear();
-    expect([office.queuedPackets, bench.exchange.ends]).toEqual([0, 0]);
+    expect(bench.exchange.route(0, home, 11, numbered(2))).toBeUndefined();
+    expect([office.queuedPackets, bench.exchange.ends, bench.drops("home", "up")]).toEqual([1, 0, { unknown: 1 }]);
   });
 });
 

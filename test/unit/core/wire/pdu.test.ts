@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import {
+  encodeChannelData,
   encodeCtrl,
   encodeData,
   encodeHeader,
@@ -61,6 +62,11 @@ describe("encode", () => {
     expect(encoded((into) => encodeData(into, 0, hex("cafe"), 0x01020304))).toBe("55540101010000000601020304cafe");
     expect(encoded((into) => encodeData(into, 0, hex("cafe"), 0xffff_ffff))).toBe("555401010100000006ffffffffcafe");
     expect(encoded((into) => encodeData(into, 0, hex(""), 0))).toBe("55540101010000000400000000");
+  });
+
+  test("DATA with CHANNEL: the number first", () => {
+    const data = encoded((into) => encodeChannelData(into, 0, hex("cafe"), 0x8102_0304));
+    expect(data).toBe("55540101020000000681020304cafe");
   });
 
   test("a datagram of zero bytes, and one behind another", () => {
