@@ -39,6 +39,10 @@ export class ControlLink implements Berth {
     this.#hooks = hooks;
   }
 
+  get isWritable(): boolean {
+    return this.#waiting.length === 0;
+  }
+
   start(): void {
     if (!this.#isOver) this.#read();
   }
@@ -50,9 +54,9 @@ export class ControlLink implements Berth {
   }
 
   drained(): void {
-    if (this.#waiting.length === 0) return;
+    if (this.isWritable) return;
     this.#flush();
-    if (this.#waiting.length === 0) this.#hooks.writable(true);
+    if (this.isWritable) this.#hooks.writable(true);
   }
 
   closed(error: UtError | undefined): void {
@@ -121,12 +125,12 @@ export class ControlLink implements Berth {
 
   #end(last: ControlMessage): void {
     if (this.#isOver) return;
-    const isBlocked = this.#waiting.length > 0;
-    if (!isBlocked) this.#write(encodeControl(last));
+    const { isWritable } = this;
+    if (isWritable) this.#write(encodeControl(last));
     this.#finish();
     // Behind half a message nothing can be said.
-    if (isBlocked) this.transport.terminate();
-    else this.transport.end();
+    if (isWritable) this.transport.end();
+    else this.transport.terminate();
   }
 
   #finish(): void {
@@ -143,7 +147,7 @@ export class ControlLink implements Berth {
     this.#waiting = longer;
     if (before > 0) return;
     this.#flush();
-    if (this.#waiting.length > 0) this.#hooks.writable(false);
+    if (!this.isWritable) this.#hooks.writable(false);
   }
 
   #flush(): void {

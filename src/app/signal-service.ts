@@ -57,7 +57,8 @@ export class SignalService implements StunUsers, Disposable {
   #lastId = 0;
   #timer: Timer | undefined;
   #stopping = false;
-  #emptied = Promise.withResolvers<void>();
+  /** Of a drain: the last connection is gone. */
+  #emptied: (() => void) | undefined;
 
   constructor({ log, stunPort }: SignalServiceOptions, hooks: SignalServiceHooks) {
     this.#hub = new SignalHub({ random: (length) => new Uint8Array(randomBytes(length)), stunPort });
@@ -91,7 +92,11 @@ export class SignalService implements StunUsers, Disposable {
       node: hello.node,
     });
     link.greet(hello.session_id);
-    this.#act(() => this.#hub.connected(now(), id, attendee));
+    this.#act(() => {
+      this.#hub.connected(now(), id, attendee);
+      // The greeting may have filled the socket before the hub knew whose it is.
+      this.#hub.setWritable(id, link.isWritable);
+    });
     if (this.#stopping) this.#end(id, "shutdown");
     return link;
   }
@@ -113,7 +118,10 @@ export class SignalService implements StunUsers, Disposable {
   async drain(deadline: AbortSignal): Promise<void> {
     this.#stopping = true;
     for (const id of [...this.#connected.keys()]) this.#end(id, "shutdown");
-    if (this.#connected.size > 0) await unlessAborted(this.#emptied.promise, deadline);
+    if (this.#connected.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#emptied = resolve;
+    await unlessAborted(promise, deadline);
   }
 
   [Symbol.dispose](): void {
@@ -140,11 +148,12 @@ export class SignalService implements StunUsers, Disposable {
   #send({ to, signal }: HubMessage): void {
     const connected = this.#connected.get(to);
     if (connected === undefined) return;
-    const log = this.#quietly(connected.attendee.cn);
+    const { link, attendee } = connected;
+    link.send(signal);
     if (signal.type === "punch_introduce")
-      log.info("punch_introduce", { hardnat_role: signal.role, attempt: signal.attempt });
-    if (signal.type === "punch_reject") log.info("punch_reject", { reason: signal.reason, attempt: signal.attempt });
-    connected.link.send(signal);
+      this.#quietly(attendee.cn).info("punch_introduce", { hardnat_role: signal.role, attempt: signal.attempt });
+    if (signal.type === "punch_reject")
+      this.#quietly(attendee.cn).info("punch_reject", { reason: signal.reason, attempt: signal.attempt });
   }
 
   #handle(event: HubEvent): void {
@@ -202,7 +211,7 @@ export class SignalService implements StunUsers, Disposable {
       this.#quietly(attendee.cn).info("peer_gone", { session_id: attendee.sessionId });
     }
     this.#act(() => this.#hub.disconnected(now(), id));
-    if (this.#connected.size === 0) this.#emptied.resolve();
+    if (this.#connected.size === 0) this.#emptied?.();
   }
 
   /** Lines about a pipe stand under its initiator's name. */

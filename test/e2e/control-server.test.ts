@@ -213,8 +213,11 @@ describe("who is there", () => {
     await until("it to be gone", () => server.logbook.has("peer_gone", { client_cn: "office" }));
   });
 
-  test("a server that stops says goodbye, and waits for nobody who went", async () => {
+  test("a server that stops says goodbye, and waits for those who are there to go", async () => {
     await using server = await testServer(9, { server: STUN });
+    using before = await controlPeer({ port: server.port, identity: home });
+    before[Symbol.dispose]();
+    await until("it to be gone", () => signals(server)?.connections === 0);
     using peer = await controlPeer({ port: server.port, identity: home });
     await stop(server);
     expect(await peer.heard("goodbye")).toEqual({ type: "goodbye", reason: "shutdown" });
