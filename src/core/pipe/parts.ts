@@ -1,5 +1,6 @@
 import type { Instant } from "../time.ts";
 import { readU32, writeU32 } from "./packet.ts";
+import { MAX_PATH_BYTES } from "./path-size.ts";
 
 /** In front of each half: the datagram's number (u32) and which half it is (u8, 0 or 1). */
 const PART_HEADER_BYTES = 5;
@@ -21,19 +22,20 @@ export function split(datagram: Uint8Array, id: number, maxPayload: number): [Ui
 /** Puts halves together again, each flow's own; bounded in number and age, oldest out. */
 export class Reassembly {
   /** In order of arrival, so that the first is the oldest. */
-  readonly #waiting = new Map<string, { readonly half: Uint8Array; readonly index: number; readonly since: Instant }>();
+  readonly #waiting = new Map<number, { readonly half: Uint8Array; readonly index: number; readonly since: Instant }>();
   /** Halves that were given up. */
   dropped = 0;
 
   /** The whole datagram once both halves are there. */
   take(now: Instant, flow: number, payload: Uint8Array): Uint8Array | undefined {
     const index = payload[4] ?? 2;
-    if (index > 1) {
+    // No path takes a larger one, so only somebody who wants us to keep it sends it.
+    if (index > 1 || payload.length > MAX_PATH_BYTES) {
       this.dropped += 1;
       return undefined;
     }
     this.#expire(now);
-    const key = `${flow} ${readU32(payload, 0)}`;
+    const key = flow * 2 ** 32 + readU32(payload, 0);
     const half = payload.subarray(PART_HEADER_BYTES);
     const other = this.#waiting.get(key);
     if (other === undefined || other.index === index) {
@@ -44,7 +46,7 @@ export class Reassembly {
     return index === 0 ? joined(half, other.half) : joined(other.half, half);
   }
 
-  #keep(now: Instant, key: string, index: number, half: Uint8Array): void {
+  #keep(now: Instant, key: number, index: number, half: Uint8Array): void {
     // Sealed packets come once, so a half that comes again is a number that was used again.
     if (this.#waiting.delete(key)) this.dropped += 1;
     this.#waiting.set(key, { half, index, since: now });

@@ -15,19 +15,33 @@ const LOSS_WINDOW = 40;
 /** RFC 6298 §2: weight of a new round trip. */
 const RTT_WEIGHT = 1 / 8;
 
-/** How a path does: its round trip, its loss, and since when nothing has been heard although something was asked. */
+/** No challenge was answered for so long: nobody knows whether the path is still there. */
+export const DOUBT_MS = 1_500;
+/** For so long: it is not. */
+export const DOWN_MS = 3_000;
+const DOWN_PROBES = 3;
+
+/**
+ * How a path does: its round trip, its loss, and for how long its challenges have not been answered. Nothing but an
+ * answer counts as life: other packets only show that the path works towards us, and anybody can repeat them.
+ */
 export class PathMonitor {
   /** Smoothed; undefined before the first answer. */
   rttMs: number | undefined;
-  /** When something authentic came over it last. */
-  heardAt: Instant = Number.NEGATIVE_INFINITY;
+  /** Challenges sent, ever. */
+  probes = 0;
+  /** When an answer came over it last. */
+  #heardAt: Instant = Number.NEGATIVE_INFINITY;
   readonly #random: RandomBytes;
   /** When each probe that waits for its answer was sent, the oldest first. */
   readonly #waiting = new Map<string, Instant>();
-  /** Of the last probes that ended: lost or not. */
-  readonly #lost: boolean[] = [];
-  /** The first thing that was asked after the last thing was heard. */
+  /** How each of the last probes ended, 1 for lost; those that were never sent count as answered. */
+  readonly #ended = new Uint8Array(LOSS_WINDOW);
+  #endedAt = 0;
+  #lost = 0;
+  /** The first probe after the last answer, and how many there were. */
   #askedAt: Instant = NEVER;
+  #unanswered = 0;
   #probedAt: Instant = Number.NEGATIVE_INFINITY;
 
   constructor(random: RandomBytes) {
@@ -35,24 +49,38 @@ export class PathMonitor {
   }
 
   /** Something was proven to get through both ways. */
-  get proven(): boolean {
+  get isProven(): boolean {
     return this.rttMs !== undefined;
   }
 
-  /** 0 to 1. */
+  /** Of the last 40 probes since it was proven, 0 to 1. */
   get loss(): number {
-    return this.#lost.length === 0 ? 0 : this.#lost.filter(Boolean).length / this.#lost.length;
+    return this.#lost / LOSS_WINDOW;
   }
 
-  /** For how long something that was asked has had no answer of any kind; 0 when nothing is open. */
-  silentMs(now: Instant): number {
-    return this.#askedAt === NEVER ? 0 : now - this.#askedAt;
+  /** Silent from this time on, if no answer comes; `NEVER` when nothing is open. */
+  get silentAt(): Instant {
+    return this.#askedAt + DOUBT_MS;
   }
 
-  /** Something authentic came over this path. */
+  /** What is sent now may be lost: it was asked, and the last answer is too long ago, after a rest for example. */
+  isDoubtful(now: Instant): boolean {
+    return this.#unanswered > 0 && now - this.#heardAt >= DOUBT_MS;
+  }
+
+  /**
+   * It is gone. Under traffic the first probe follows the last answer within `PROBE_MS`. The count is for a process
+   * that slept: what came meanwhile shall be read first.
+   */
+  isDown(now: Instant): boolean {
+    return this.#unanswered >= DOWN_PROBES && now - this.#askedAt >= DOWN_MS - PROBE_MS;
+  }
+
+  /** The answer to a challenge of another kind came over this path. */
   heard(now: Instant): void {
-    this.heardAt = now;
+    this.#heardAt = now;
     this.#askedAt = NEVER;
+    this.#unanswered = 0;
   }
 
   /** The token of a new challenge that is sent now. */
@@ -62,6 +90,8 @@ export class PathMonitor {
     this.#waiting.set(token, now);
     this.#probedAt = now;
     this.#askedAt = Math.min(this.#askedAt, now);
+    this.#unanswered += 1;
+    this.probes += 1;
     return token;
   }
 
@@ -70,28 +100,30 @@ export class PathMonitor {
     const sentAt = this.#waiting.get(token);
     if (sentAt === undefined) return false;
     this.#waiting.delete(token);
-    this.#count(false);
+    this.heard(now);
+    this.#count(0);
     const sample = now - sentAt;
     this.rttMs = this.rttMs === undefined ? sample : this.rttMs + RTT_WEIGHT * (sample - this.rttMs);
     return true;
   }
 
-  /** When the next challenge is due. `active`: datagrams flow, or it is not proven yet. */
-  nextProbe(active: boolean, keepaliveMs: number): Instant {
-    const open = this.#askedAt !== NEVER;
-    return this.#probedAt + (active ? PROBE_MS : open ? RETRY_MS : keepaliveMs);
+  /** When the next challenge is due. `isActive`: datagrams flow, or somebody waits for the answer. */
+  nextProbe(isActive: boolean, keepaliveMs: number): Instant {
+    return this.#probedAt + (isActive ? PROBE_MS : this.#unanswered > 0 ? RETRY_MS : keepaliveMs);
   }
 
   #expire(now: Instant): void {
     for (const [token, sentAt] of this.#waiting) {
       if (now - sentAt < LOST_AFTER_MS) return;
       this.#waiting.delete(token);
-      this.#count(true);
+      // What is sent while the far NAT is still closed says nothing of the path.
+      if (this.isProven) this.#count(1);
     }
   }
 
-  #count(lost: boolean): void {
-    this.#lost.push(lost);
-    if (this.#lost.length > LOSS_WINDOW) this.#lost.shift();
+  #count(lost: 0 | 1): void {
+    this.#lost += lost - (this.#ended[this.#endedAt] ?? 0);
+    this.#ended[this.#endedAt] = lost;
+    this.#endedAt = (this.#endedAt + 1) % LOSS_WINDOW;
   }
 }

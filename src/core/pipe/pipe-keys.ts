@@ -11,7 +11,7 @@ import { type Opened, Opener, REKEY_PACKETS, Sealer } from "./sealing.ts";
 export const REKEY_MS = 2 * 60 * 60 * 1_000;
 /** What was sealed under the old key may still be on its way for so long. */
 export const OLD_KEY_MS = 60_000;
-/** An unanswered request for new keys is repeated. */
+/** What was not answered is repeated. */
 const REPEAT_MS = 2_000;
 
 export interface PipeKeysOptions {
@@ -24,6 +24,8 @@ export interface PipeKeysOptions {
   readonly takeSession: () => number;
   /** Packets with this number are nobody's from now on. Called for every number, that of the agreement too. */
   readonly releaseSession: (session: number) => void;
+  /** New keys are due after so many packets; `REKEY_PACKETS` unless a test cannot wait for them. */
+  readonly rekeyPackets?: number;
 }
 
 /** Keys of both directions. */
@@ -45,8 +47,8 @@ interface Asking {
 /**
  * The keys of a pipe through its life. The initiator asks for new ones in time, with a fresh X25519 exchange that is
  * sealed under the old ones. It seals with the new keys as soon as it has them; the other side does once a packet under
- * them has come, since only then it knows that its answer got through. Old ones open for a minute longer, so nothing
- * on its way is lost.
+ * them has come, since only then it knows that its answer got through. Each opens what comes under the old ones for a
+ * minute longer than the other side can be using them, so nothing on its way is lost.
  */
 export class PipeKeys {
   readonly #options: PipeKeysOptions;
@@ -54,6 +56,8 @@ export class PipeKeys {
   #old: Generation | undefined;
   #oldUntil: Instant = NEVER;
   #asking: Asking | undefined;
+  /** When the other side is to be shown new keys again; `NEVER` once it has used them. */
+  #showAt: Instant = NEVER;
   /** Made for a request: it waits for its first packet. `reply` is given again when the request comes again. */
   #next: { readonly generation: Generation; readonly asked: number; readonly reply: PipeControl } | undefined;
 
@@ -75,9 +79,16 @@ export class PipeKeys {
   open(now: Instant, packet: Uint8Array): Opened {
     const session = readSession(packet);
     if (session === this.#old?.opener.session) return this.#old.opener.open(packet);
-    if (session !== this.#next?.generation.opener.session) return this.#current.opener.open(packet);
-    const opened = this.#next.generation.opener.open(packet);
-    if (opened.ok) this.#adopt(now, this.#next.generation);
+    if (session === this.#next?.generation.opener.session) {
+      const opened = this.#next.generation.opener.open(packet);
+      if (opened.ok) this.#adopt(this.#next.generation, now + OLD_KEY_MS);
+      return opened;
+    }
+    const opened = this.#current.opener.open(packet);
+    if (opened.ok && this.#showAt !== NEVER) {
+      this.#showAt = NEVER;
+      this.#oldUntil = now + OLD_KEY_MS;
+    }
     return opened;
   }
 
@@ -88,14 +99,18 @@ export class PipeKeys {
       if (session !== undefined) this.#options.releaseSession(session);
   }
 
-  /** What to say about keys now, if anything. */
-  handleTimeout(now: Instant): PipeControl | undefined {
+  /** What to say about keys now, if anything. `show`: anything that is answered will do, under the new keys. */
+  handleTimeout(now: Instant): PipeControl | "show" | undefined {
     if (now >= this.#oldUntil) {
       this.#forget(this.#old);
       this.#old = undefined;
       this.#oldUntil = NEVER;
     }
-    if (!this.#options.initiator || now < this.#dueAt) return undefined;
+    if (now >= this.#showAt) {
+      this.#showAt = now + REPEAT_MS;
+      return "show";
+    }
+    if (now < this.#dueAt) return undefined;
     const { random, takeSession } = this.#options;
     this.#asking ??= { pair: x25519KeyPair(random(X25519_KEY_BYTES)), session: takeSession(), repeatAt: NEVER };
     this.#asking.repeatAt = now + REPEAT_MS;
@@ -103,38 +118,47 @@ export class PipeKeys {
   }
 
   nextTimeout(): Instant {
-    return Math.min(this.#oldUntil, this.#options.initiator ? this.#dueAt : NEVER);
+    return Math.min(this.#oldUntil, this.#showAt, this.#dueAt);
   }
 
   /** The other side asks for new keys: what to answer. */
   answer(now: Instant, session: number, key: Uint8Array): PipeControl | undefined {
     if (this.#options.initiator) return undefined;
     if (this.#next?.asked === session) return this.#next.reply;
+    // The request that made the keys in use, come late; or more of them than anybody needs.
+    if (session === this.#current.sealer.session) return undefined;
+    if (this.#next !== undefined && now - this.#next.generation.madeAt < REPEAT_MS) return undefined;
     const pair = x25519KeyPair(this.#options.random(X25519_KEY_BYTES));
     const own = this.#options.takeSession();
     const generation = this.#derive(now, pair, key, { send: session, receive: own });
-    if (generation === undefined) return undefined;
+    if (generation === undefined) {
+      this.#options.releaseSession(own);
+      return undefined;
+    }
     const reply: PipeControl = { type: "rekeyed", session: own, key: pair.publicKey };
     this.#forget(this.#next?.generation);
     this.#next = { generation, asked: session, reply };
     return reply;
   }
 
-  /** The answer to our request. False: it was none. */
-  complete(now: Instant, session: number, key: Uint8Array): boolean {
+  /** The answer to our request. The new keys are shown from `handleTimeout`, which is due now. */
+  complete(now: Instant, session: number, key: Uint8Array): void {
     const asking = this.#asking;
-    if (asking === undefined) return false;
+    if (asking === undefined) return;
     const generation = this.#derive(now, asking.pair, key, { send: session, receive: asking.session });
-    if (generation === undefined) return false;
+    if (generation === undefined) return;
     this.#asking = undefined;
-    this.#adopt(now, generation);
-    return true;
+    this.#adopt(generation, NEVER);
+    this.#showAt = now;
   }
 
+  /** Of the initiator; not before the other side uses the keys there are. */
   get #dueAt(): Instant {
+    if (!this.#options.initiator || this.#showAt !== NEVER) return NEVER;
     if (this.#asking !== undefined) return this.#asking.repeatAt;
-    const { sealer, madeAt } = this.#current;
-    return sealer.packets >= REKEY_PACKETS ? Number.NEGATIVE_INFINITY : madeAt + REKEY_MS;
+    const { sealer, opener, madeAt } = this.#current;
+    const limit = this.#options.rekeyPackets ?? REKEY_PACKETS;
+    return Math.max(sealer.packets, opener.packets) >= limit ? Number.NEGATIVE_INFINITY : madeAt + REKEY_MS;
   }
 
   #derive(
@@ -155,10 +179,10 @@ export class PipeKeys {
     };
   }
 
-  #adopt(now: Instant, generation: Generation): void {
+  #adopt(generation: Generation, oldUntil: Instant): void {
     this.#forget(this.#old);
     this.#old = this.#current;
-    this.#oldUntil = now + OLD_KEY_MS;
+    this.#oldUntil = oldUntil;
     this.#current = generation;
     this.#next = undefined;
   }

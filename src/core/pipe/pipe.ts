@@ -1,78 +1,45 @@
-import type { RandomBytes, Transmit } from "../machine.ts";
-import { type Endpoint, sameEndpoint } from "../net/endpoint.ts";
 import { type Instant, NEVER } from "../time.ts";
-import {
-  CHALLENGE_BYTES,
-  decodePipeControl,
-  encodePipeControl,
-  type PipeControl,
-  TOKEN_BYTES,
-} from "./control-message.ts";
+import { decodePipeControl, encodePipeControl, type PipeControl } from "./control-message.ts";
+import type { DirectChange, DirectPath } from "./direct-paths.ts";
 import { FLOW_CONTROL, SEAL_OVERHEAD_BYTES, TYPE_PART, TYPE_WHOLE } from "./packet.ts";
 import { Reassembly, split } from "./parts.ts";
-import { DOWN_MS, PathChoice, type PathPreference, type Route } from "./path-choice.ts";
-import { PathMonitor } from "./path-monitor.ts";
-import { PathSize } from "./path-size.ts";
+import { PathChoice, type PathPreference, type Route } from "./path-choice.ts";
+import { PathProbes } from "./path-probes.ts";
 import { PipeKeys, type PipeKeysOptions } from "./pipe-keys.ts";
+import { type DirectAddress, type PipeOutput, type PipePath, pushPacket } from "./pipe-output.ts";
 import type { OpenFailure } from "./sealing.ts";
 
-/** From where to where on the direct path. `socket` is the caller's number for one of its sockets. */
-export interface DirectAddress {
-  readonly socket: number;
-  readonly remote: Endpoint;
-}
-
-/** Where a sealed packet is to go, or came from. */
-export type PipePath = "relay" | DirectAddress;
-
-/**
- * Sealed packets that are to leave, gathered over one turn of the event loop, sent as batches and emptied by the owner.
- * `direct` may be shared by many pipes; all packets to one address carry the same object as `to`.
- */
-export interface PipeOutput {
-  readonly relay: Uint8Array[];
-  readonly direct: Transmit[];
-}
+export type { DirectAddress, PipeOutput, PipePath };
 
 export type PipeEvent =
-  /** The direct path was proven both ways; datagrams go there as soon as it is the better one. */
-  | { readonly type: "direct-up"; readonly address: DirectAddress; readonly rttMs: number }
-  /** Nothing came over it for too long. The pipe goes on over the relay. */
-  | { readonly type: "direct-down"; readonly address: DirectAddress }
+  | DirectChange
   /** Datagrams leave by another path from now on. */
   | { readonly type: "route"; readonly route: Route }
   /** The other side has closed the pipe. */
   | { readonly type: "closed"; readonly reason: string };
 
-/** Datagrams by the path that they took, and what came to nothing. */
+/** Datagrams of the flows by the path that they took, and what came to nothing. */
 export interface PipeCounters {
   sentRelay: number;
   sentDirect: number;
+  /** On both paths, and so counted in each. */
+  sentBoth: number;
+  /** Too large for the direct path even in halves, so sent over the relay. */
+  tooLarge: number;
+  /** By the path that brought the last of it first. */
   receivedRelay: number;
   receivedDirect: number;
-  tooLarge: number;
+  /** Halves whose other one did not come in time. */
+  partsDropped: number;
+  /** `replayed` holds what came by the other path first, too. */
   readonly refused: Record<OpenFailure, number>;
 }
 
 export interface PipeOptions extends PipeKeysOptions {
-  readonly random: RandomBytes;
   readonly prefer: PathPreference;
   /** How often an idle direct path is spoken on: `KEEPALIVE_MS`, or sooner where a NAT on the way forgets sooner. */
   readonly keepaliveMs: number;
 }
-
-interface Direct {
-  readonly address: DirectAddress;
-  readonly monitor: PathMonitor;
-  readonly size: PathSize;
-}
-
-/** Challenges that prove a new address; not answered by then, it is none. */
-const PROOF_MS = 5_000;
-/** Datagrams flow as long as one went out in the last so many milliseconds. */
-const ACTIVE_MS = 2_000;
-/** How often the relay is measured while datagrams flow. */
-const RELAY_PROBE_MS = 5_000;
 
 /**
  * One end of a pipe: datagrams in numbered flows between two peers, sealed end to end, over the relay from the first
@@ -83,64 +50,60 @@ const RELAY_PROBE_MS = 5_000;
  */
 export class Pipe {
   readonly counters: PipeCounters = {
-    ...{ sentRelay: 0, sentDirect: 0, receivedRelay: 0, receivedDirect: 0, tooLarge: 0 },
+    ...{ sentRelay: 0, sentDirect: 0, sentBoth: 0, tooLarge: 0, receivedRelay: 0, receivedDirect: 0, partsDropped: 0 },
     refused: { malformed: 0, "wrong-session": 0, forged: 0, replayed: 0 },
   };
-  /** As `PipeOptions.keepaliveMs`; the owner may come to know better. */
-  keepaliveMs: number;
-  readonly #options: PipeOptions;
   readonly #keys: PipeKeys;
   readonly #choice: PathChoice;
-  readonly #relay: PathMonitor;
+  readonly #probes: PathProbes;
   readonly #reassembly = new Reassembly();
   readonly #events: PipeEvent[] = [];
-  #direct: Direct | undefined;
-  /** Another address for the direct path, not proven yet: of an attempt, or because the peer has moved. */
-  #candidate: (Direct & { readonly since: Instant }) | undefined;
   #route: Route = "relay";
-  #sentAt: Instant = Number.NEGATIVE_INFINITY;
   #nextPart = 0;
   #isClosed = false;
 
   constructor(options: PipeOptions) {
-    this.#options = options;
-    this.keepaliveMs = options.keepaliveMs;
     this.#keys = new PipeKeys(options);
     this.#choice = new PathChoice(options.prefer);
-    this.#relay = new PathMonitor(options.random);
+    this.#probes = new PathProbes(options, (path, message, out) => this.#say(path, message, out));
   }
 
+  /** `PipeOptions.keepaliveMs`, should the owner come to know better. */
+  set keepaliveMs(value: number) {
+    this.#probes.keepaliveMs = value;
+  }
+
+  /** Where the last datagram went. */
   get route(): Route {
     return this.#route;
   }
 
   get direct(): DirectAddress | undefined {
-    return this.#direct?.address;
+    return this.#probes.direct.current?.address;
   }
 
   get relayRttMs(): number | undefined {
-    return this.#relay.rttMs;
+    return this.#probes.relay.rttMs;
   }
 
   get directRttMs(): number | undefined {
-    return this.#direct?.monitor.rttMs;
+    return this.#probes.direct.current?.monitor.rttMs;
   }
 
-  /** The largest datagram that takes the direct path in one piece. */
+  /** The largest datagram that takes the direct path in one piece; 0 without one. */
   get directBytes(): number {
-    return (this.#direct?.size.bytes ?? 0) - SEAL_OVERHEAD_BYTES;
+    const { current } = this.#probes.direct;
+    return current === undefined ? 0 : current.size.bytes - SEAL_OVERHEAD_BYTES;
   }
 
   /** Seals one datagram for where it goes now. */
   send(now: Instant, flow: number, datagram: Uint8Array, out: PipeOutput): void {
     if (this.#isClosed) return;
-    const wasIdle = now - this.#sentAt > ACTIVE_MS;
-    this.#sentAt = now;
+    this.#probes.sending(now, out);
     const route = this.#decide(now);
-    // A path that rested is asked at once whether it is still there.
-    if (wasIdle) this.#probeAll(now, out);
-    if (route === "relay") this.#toRelay(this.#keys.seal(TYPE_WHOLE, flow, datagram), out);
-    else this.#toDirect(flow, datagram, route, out);
+    const { current } = this.#probes.direct;
+    if (route === "relay" || current === undefined) this.#sendRelay(flow, datagram, out);
+    else this.#sendDirect(flow, datagram, current, route, out);
   }
 
   /** Opens one packet. Datagrams of the flows are returned; what is the pipe's own business is answered into `out`. */
@@ -149,64 +112,58 @@ export class Pipe {
     const opened = this.#keys.open(now, packet);
     if (!opened.ok) {
       this.counters.refused[opened.kind] += 1;
-      // A copy came by the other path first: this one works as well.
+      if (opened.kind === "replayed") this.#copy(now, path, opened, out);
       return undefined;
     }
-    this.#heard(now, path, out);
-    const { type, flow, payload } = opened;
+    this.#probes.heard(now, path, out);
+    const { type, flow } = opened;
     if (flow === FLOW_CONTROL) {
-      const message = decodePipeControl(payload);
+      const message = type === TYPE_WHOLE ? decodePipeControl(opened.payload) : undefined;
       if (message !== undefined) this.#control(now, path, message, out);
       return undefined;
     }
+    const payload = type === TYPE_WHOLE ? opened.payload : this.#join(now, type, flow, opened.payload);
+    if (payload === undefined) return undefined;
     if (path === "relay") this.counters.receivedRelay += 1;
     else this.counters.receivedDirect += 1;
-    if (type === TYPE_WHOLE) return { flow, payload };
-    const whole = type === TYPE_PART ? this.#reassembly.take(now, flow, payload) : undefined;
-    return whole === undefined ? undefined : { flow, payload: whole };
+    return { flow, payload };
   }
 
   /** ICE or hard-NAT punching found an address: it becomes the direct path once it has answered a sealed challenge. */
   tryDirect(now: Instant, address: DirectAddress, out: PipeOutput): void {
     if (this.#isClosed) return;
-    const { random } = this.#options;
-    this.#candidate = { address, monitor: new PathMonitor(random), size: new PathSize(), since: now };
-    this.#probe(now, this.#candidate, out);
+    this.#probes.direct.propose(now, address, true);
+    this.#probes.askAll(now, out);
+    this.#settle(now);
   }
 
   /** Something sealed over the relay, which the other side answers: who opened the pipe shows that it has the keys. */
   greet(now: Instant, out: PipeOutput): void {
-    this.#challenge(now, "relay", this.#relay, out);
+    if (!this.#isClosed) this.#probes.askAll(now, out);
   }
 
   /** The owner knows that the direct path is gone: of `socket`, which is closed, or whatever it is. */
   dropDirect(now: Instant, socket?: number): void {
-    const isMeant = (path: Direct | undefined) => socket === undefined || path?.address.socket === socket;
-    if (isMeant(this.#candidate)) this.#candidate = undefined;
-    if (isMeant(this.#direct)) this.#loseDirect();
-    this.#decide(now);
+    if (this.#isClosed) return;
+    const change = this.#probes.direct.drop(socket);
+    if (change !== undefined) this.#events.push(change);
+    this.#settle(now);
   }
 
   /** Says goodbye; the packets are in `out`. A closed pipe sends, opens and wants nothing any more. */
   close(reason: string, out: PipeOutput): void {
     if (this.#isClosed) return;
-    const packet = this.#keys.seal(TYPE_WHOLE, FLOW_CONTROL, encodePipeControl({ type: "close", reason }));
-    if (this.#direct !== undefined) toDirect(out, this.#direct.address, packet);
-    out.relay.push(packet);
+    const { current } = this.#probes.direct;
+    if (current !== undefined) this.#say(current.address, { type: "close", reason }, out);
+    this.#say("relay", { type: "close", reason }, out);
     this.#end();
   }
 
   handleTimeout(now: Instant, out: PipeOutput): void {
     if (this.#isClosed) return;
-    const rekey = this.#keys.handleTimeout(now);
-    if (rekey !== undefined) this.#say(this.#direct?.address ?? "relay", rekey, out);
-    if (this.#candidate !== undefined && now - this.#candidate.since >= PROOF_MS) this.#candidate = undefined;
-    if (this.#direct !== undefined && this.#direct.monitor.silentMs(now) >= DOWN_MS) this.#loseDirect();
-    for (const path of [this.#candidate, this.#direct])
-      if (path !== undefined && now >= this.#probeAt(now, path)) this.#probe(now, path, out);
-    if (now >= this.#relayProbeAt(now)) this.#challenge(now, "relay", this.#relay, out);
-    if (this.#direct !== undefined) this.#probeSize(now, this.#direct, out);
-    this.#decide(now);
+    this.#settle(now);
+    this.#talkOfKeys(now, out);
+    this.#probes.handleTimeout(now, this.#route, out);
   }
 
   pollEvent(): PipeEvent | undefined {
@@ -215,55 +172,58 @@ export class Pipe {
 
   nextTimeout(now: Instant): Instant {
     if (this.#isClosed) return NEVER;
-    let earliest = Math.min(this.#keys.nextTimeout(), this.#relayProbeAt(now));
-    if (this.#candidate !== undefined)
-      earliest = Math.min(earliest, this.#candidate.since + PROOF_MS, this.#probeAt(now, this.#candidate));
-    if (this.#direct !== undefined)
-      earliest = Math.min(earliest, this.#probeAt(now, this.#direct), this.#direct.size.nextTimeout());
-    return earliest;
+    return Math.min(this.#keys.nextTimeout(), this.#probes.nextTimeout(now, this.#route));
   }
 
-  #decide(now: Instant): Route {
-    const route = this.#choice.route(now, this.#relay, this.#direct?.monitor);
-    if (route !== this.#route) this.#events.push({ type: "route", route });
-    this.#route = route;
-    return route;
-  }
-
-  #toRelay(packet: Uint8Array, out: PipeOutput): void {
+  #sendRelay(flow: number, datagram: Uint8Array, out: PipeOutput): void {
     this.counters.sentRelay += 1;
-    out.relay.push(packet);
+    out.relay.push(this.#keys.seal(TYPE_WHOLE, flow, datagram));
   }
 
-  #toDirect(flow: number, datagram: Uint8Array, route: Route, out: PipeOutput): void {
-    // Invariant: a route other than "relay" needs a direct path.
-    const { address, size } = this.#direct as Direct;
+  #sendDirect(flow: number, datagram: Uint8Array, { address, size }: DirectPath, route: Route, out: PipeOutput): void {
     const room = size.bytes - SEAL_OVERHEAD_BYTES;
-    const parts = datagram.length <= room ? [datagram] : split(datagram, this.#nextPart++ >>> 0, room);
-    if (parts === undefined) {
-      // Even halves are too large for this path; lanes take anything.
-      this.#toRelay(this.#keys.seal(TYPE_WHOLE, flow, datagram), out);
-      this.counters.tooLarge += 1;
-      return;
-    }
-    const type = parts.length === 1 ? TYPE_WHOLE : TYPE_PART;
-    for (const part of parts) {
-      const packet = this.#keys.seal(type, flow, part);
-      toDirect(out, address, packet);
-      if (route === "both") this.#toRelay(packet, out);
+    if (datagram.length <= room) this.#push(this.#keys.seal(TYPE_WHOLE, flow, datagram), address, route, out);
+    else {
+      const halves = split(datagram, this.#nextPart++ >>> 0, room);
+      if (halves === undefined) {
+        this.counters.tooLarge += 1;
+        this.#sendRelay(flow, datagram, out);
+        return;
+      }
+      for (const half of halves) this.#push(this.#keys.seal(TYPE_PART, flow, half), address, route, out);
     }
     this.counters.sentDirect += 1;
+    if (route !== "both") return;
+    this.counters.sentRelay += 1;
+    this.counters.sentBoth += 1;
   }
 
-  #heard(now: Instant, path: PipePath, out: PipeOutput): void {
-    if (path === "relay") {
-      this.#relay.heard(now);
-      return;
-    }
-    const known = this.#at(path);
-    if (known !== undefined) known.monitor.heard(now);
-    // The peer's NAT gave it another address, or the peer has another network: see whether answers get there.
-    else if (this.#candidate === undefined) this.tryDirect(now, path, out);
+  #push(packet: Uint8Array, to: DirectAddress, route: Route, out: PipeOutput): void {
+    pushPacket(out, to, packet);
+    if (route === "both") pushPacket(out, "relay", packet);
+  }
+
+  #join(now: Instant, type: number, flow: number, half: Uint8Array): Uint8Array | undefined {
+    if (type !== TYPE_PART) return undefined;
+    const whole = this.#reassembly.take(now, flow, half);
+    this.counters.partsDropped = this.#reassembly.dropped;
+    return whole;
+  }
+
+  /**
+   * What is here already came by another way first. Anybody can repeat what he has seen, so it says nothing, except for
+   * challenges and their answers on a path that is known: who is quicker than the path with copies of everything must
+   * not make it look dead, or he would get the traffic.
+   */
+  #copy(
+    now: Instant,
+    path: PipePath,
+    { type, flow, payload }: PipeDatagram & { readonly type: number },
+    out: PipeOutput,
+  ) {
+    if (type !== TYPE_WHOLE || flow !== FLOW_CONTROL || !this.#probes.knows(path)) return;
+    const message = decodePipeControl(payload);
+    if (message?.type === "challenge" || message?.type === "response") this.#control(now, path, message, out);
   }
 
   #control(now: Instant, path: PipePath, message: PipeControl, out: PipeOutput): void {
@@ -272,7 +232,7 @@ export class Pipe {
         this.#say(path, { type: "response", token: message.token }, out);
         return;
       case "response":
-        this.#answered(now, path, message.token);
+        if (this.#probes.answered(now, path, message.token)) this.#settle(now);
         return;
       case "close":
         this.#events.push({ type: "closed", reason: message.reason });
@@ -284,93 +244,44 @@ export class Pipe {
         return;
       }
       case "rekeyed":
-        // The other side waits for a packet under the new keys.
-        if (this.#keys.complete(now, message.session, message.key)) this.#probeAll(now, out);
+        this.#keys.complete(now, message.session, message.key);
+        this.#talkOfKeys(now, out);
         return;
       default:
         message satisfies never;
     }
   }
 
-  #answered(now: Instant, path: PipePath, token: string): void {
-    if (path === "relay") {
-      this.#relay.answered(now, token);
-      return;
-    }
-    const known = this.#at(path);
-    if (known === undefined || known.size.answered(token) || !known.monitor.answered(now, token)) return;
-    if (known !== this.#candidate) return;
-    this.#direct = known;
-    this.#candidate = undefined;
-    this.#events.push({ type: "direct-up", address: known.address, rttMs: known.monitor.rttMs ?? 0 });
+  #settle(now: Instant): void {
+    const change = this.#probes.direct.settle(now);
+    if (change !== undefined) this.#events.push(change);
     this.#decide(now);
   }
 
-  #loseDirect(): void {
-    if (this.#direct === undefined) return;
-    this.#events.push({ type: "direct-down", address: this.#direct.address });
-    this.#direct = undefined;
+  #decide(now: Instant): Route {
+    const route = this.#choice.route(now, this.#probes.relay, this.#probes.direct.current?.monitor);
+    if (route !== this.#route) this.#events.push({ type: "route", route });
+    this.#route = route;
+    return route;
   }
 
-  #at({ socket, remote }: DirectAddress): Direct | undefined {
-    return [this.#direct, this.#candidate].find(
-      (one) => one !== undefined && one.address.socket === socket && sameEndpoint(one.address.remote, remote),
-    );
-  }
-
-  #isActive(now: Instant): boolean {
-    return now - this.#sentAt <= ACTIVE_MS;
-  }
-
-  #probeAt(now: Instant, path: Direct): Instant {
-    const active = path === this.#candidate || this.#isActive(now);
-    return path.monitor.nextProbe(active, this.keepaliveMs);
-  }
-
-  /** The relay is only measured for comparison, and only while datagrams flow: it shall not keep idle lanes open. */
-  #relayProbeAt(now: Instant): Instant {
-    if (this.#direct === undefined || !this.#isActive(now)) return NEVER;
-    return this.#relay.nextProbe(false, RELAY_PROBE_MS);
-  }
-
-  #probeAll(now: Instant, out: PipeOutput): void {
-    this.#challenge(now, "relay", this.#relay, out);
-    if (this.#direct !== undefined) this.#probe(now, this.#direct, out);
-  }
-
-  #probe(now: Instant, { address, monitor }: Direct, out: PipeOutput): void {
-    this.#challenge(now, address, monitor, out);
-  }
-
-  #challenge(now: Instant, path: PipePath, monitor: PathMonitor, out: PipeOutput): void {
-    this.#say(path, { type: "challenge", token: monitor.probe(now), padding: 0 }, out);
-  }
-
-  #probeSize(now: Instant, { address, size }: Direct, out: PipeOutput): void {
-    for (const bytes of size.handleTimeout(now)) {
-      const token = this.#options.random(TOKEN_BYTES).toHex();
-      size.note(token, bytes);
-      const padding = bytes - SEAL_OVERHEAD_BYTES - CHALLENGE_BYTES;
-      this.#say(address, { type: "challenge", token, padding }, out);
-    }
+  #talkOfKeys(now: Instant, out: PipeOutput): void {
+    const message = this.#keys.handleTimeout(now);
+    if (message === undefined) return;
+    if (message === "show") this.#probes.askAll(now, out);
+    else this.#say(this.#route === "relay" ? "relay" : (this.direct ?? "relay"), message, out);
   }
 
   #say(path: PipePath, message: PipeControl, out: PipeOutput): void {
     const packet = this.#keys.seal(TYPE_WHOLE, FLOW_CONTROL, encodePipeControl(message));
-    if (path === "relay") out.relay.push(packet);
-    else toDirect(out, path, packet);
+    pushPacket(out, path, packet);
   }
 
   #end(): void {
     this.#isClosed = true;
-    this.#direct = undefined;
-    this.#candidate = undefined;
+    this.#probes.direct.drop();
     this.#keys.release();
   }
-}
-
-function toDirect(out: PipeOutput, { socket, remote }: DirectAddress, payload: Uint8Array): void {
-  out.direct.push({ socket, to: remote, payload });
 }
 
 /** What came out of a pipe. */

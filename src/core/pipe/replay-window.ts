@@ -5,8 +5,12 @@
  */
 export class ReplayWindow {
   readonly #words = new Uint32Array(WORDS);
-  /** The highest counter accepted so far; -1 before the first. */
   #newest = -1;
+
+  /** The highest counter accepted so far; -1 before the first. */
+  get newest(): number {
+    return this.#newest;
+  }
 
   /** True once for each counter; false for one seen before, or too old to tell. Ask only for what is authentic. */
   accept(counter: number): boolean {

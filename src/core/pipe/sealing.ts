@@ -26,7 +26,15 @@ export type OpenFailure = "malformed" | "wrong-session" | "forged" | "replayed";
 
 export type Opened =
   | { readonly ok: true; readonly type: number; readonly flow: number; readonly payload: Uint8Array }
-  | { readonly ok: false; readonly kind: OpenFailure };
+  /** `replayed` is authentic: the peer has sealed it, once, and anybody may have brought it. */
+  | {
+      readonly ok: false;
+      readonly kind: "replayed";
+      readonly type: number;
+      readonly flow: number;
+      readonly payload: Uint8Array;
+    }
+  | { readonly ok: false; readonly kind: Exclude<OpenFailure, "replayed"> };
 
 /** The sending end of one direction. Its counter is one for both paths and never repeats, which GCM lives by. */
 export class Sealer {
@@ -39,6 +47,11 @@ export class Sealer {
   constructor(key: SealKey) {
     requireKey(key);
     this.#key = key;
+  }
+
+  /** By which the receiver finds the key. */
+  get session(): number {
+    return this.#key.session;
   }
 
   /** Packets sealed so far. */
@@ -77,6 +90,11 @@ export class Opener {
     return this.#key.session;
   }
 
+  /** Packets that were sealed under this key, as far as is known. */
+  get packets(): number {
+    return this.#window.newest + 1;
+  }
+
   /** The payload is the caller's to keep. */
   open(packet: Uint8Array): Opened {
     if (!looksSealed(packet)) return { ok: false, kind: "malformed" };
@@ -85,10 +103,12 @@ export class Opener {
     const header = packet.subarray(0, HEADER_BYTES);
     const text = openGcm(this.#key.key, this.#nonce, header, packet.subarray(HEADER_BYTES));
     if (text === undefined) return { ok: false, kind: "forged" };
-    // After the tag was checked: a forged counter must not move the window.
-    if (!this.#window.accept(readCounter(packet))) return { ok: false, kind: "replayed" };
+    const type = packet[0] ?? 0;
     const flow = ((text[0] ?? 0) << 8) | (text[1] ?? 0);
-    return { ok: true, type: packet[0] ?? 0, flow, payload: text.subarray(FLOW_BYTES) };
+    const payload = text.subarray(FLOW_BYTES);
+    // After the tag was checked: a forged counter must not move the window.
+    if (this.#window.accept(readCounter(packet))) return { ok: true, type, flow, payload };
+    return { ok: false, kind: "replayed", type, flow, payload };
   }
 }
 
