@@ -76,21 +76,16 @@ export class SignalService implements StunUsers, Disposable {
     // The empty id belongs to peers that greet nobody.
     if (hello.session_id === "") return "bad_hello";
     const id = ++this.#lastId;
-    const attendee = { cn: transport.peerCn, sessionId: hello.session_id };
+    const { peerCn: cn, remote } = transport;
+    const attendee = { cn, sessionId: hello.session_id };
     const link = new ControlLink(transport, decoder, {
       received: (signal) => this.#act(() => this.#hub.received(now(), id, signal)),
       writable: (isWritable) => this.#act(() => this.#hub.setWritable(id, isWritable)),
       refused: (kind) => this.#hooks.refused(transport, kind),
       closed: (error) => this.#closed(id, error),
     });
-    const { remote } = transport;
     this.#connected.set(id, { link, attendee, reason: undefined });
-    this.#log.info("control_open", {
-      client_cn: attendee.cn,
-      session_id: attendee.sessionId,
-      remote,
-      node: hello.node,
-    });
+    this.#quietly(cn).info("control_open", { session_id: attendee.sessionId, remote, node: hello.node });
     link.greet(hello.session_id);
     this.#act(() => {
       this.#hub.connected(now(), id, attendee);
@@ -204,11 +199,12 @@ export class SignalService implements StunUsers, Disposable {
     if (connected === undefined) return;
     this.#connected.delete(id);
     const { attendee, reason, link } = connected;
-    const who = { client_cn: attendee.cn, session_id: attendee.sessionId };
-    this.#log.info("control_close", { ...who, remote: link.transport.remote, reason, err: error });
-    if (this.#registered.get(attendee.cn) === id) {
-      this.#registered.delete(attendee.cn);
-      this.#quietly(attendee.cn).info("peer_gone", { session_id: attendee.sessionId });
+    const { cn, sessionId } = attendee;
+    const { remote } = link.transport;
+    this.#quietly(cn).info("control_close", { session_id: sessionId, remote, reason, err: error });
+    if (this.#registered.get(cn) === id) {
+      this.#registered.delete(cn);
+      this.#quietly(cn).info("peer_gone", { session_id: sessionId });
     }
     this.#act(() => this.#hub.disconnected(now(), id));
     if (this.#connected.size === 0) this.#emptied?.();

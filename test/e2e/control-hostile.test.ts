@@ -252,6 +252,10 @@ test("a flood of connections costs the flooder its own: eight of a CN at a time,
   await until("twelve to be closed", () => all.filter(({ lane }) => lane.isClosed).length === 12);
   expect(peers(at)).toMatchObject({ connections: 8, counters: { evicted: { "too-many": 12 } } });
   for (const peer of all) peer[Symbol.dispose]();
+  await until("all to be gone", () => peers(at).connections === 0);
+  // One line a second at most, not one for each.
+  expect(at.server.logbook.find("control_open").length).toBeLessThan(10);
+  expect(at.server.logbook.find("control_close").length).toBeLessThan(10);
   await expectIntact(at);
 });
 
