@@ -21,9 +21,9 @@ export interface SignalClientOptions {
   readonly isTarget: boolean;
 }
 
-/** The server takes 50 a second; together never more than that in any second. */
-const SENT_PER_SECOND = 25;
-const SENT_BURST = 25;
+/** Well below `SIGNALS_PER_SECOND` and `SIGNAL_BURST`, so that seconds of it may arrive at once. */
+const SENT_PER_SECOND = 40;
+const SENT_BURST = 200;
 /** More than that waiting means that the server asks without listening. */
 const MAX_WAITING = 512;
 

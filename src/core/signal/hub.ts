@@ -1,7 +1,6 @@
 import type { RandomBytes } from "../machine.ts";
 import type { Endpoint } from "../net/endpoint.ts";
-import type { Instant } from "../time.ts";
-import { NEVER } from "../time.ts";
+import { type Instant, NEVER } from "../time.ts";
 import type { Signal } from "../wire/signal.ts";
 import { Alarm } from "./alarm.ts";
 import { CnRates } from "./cn-rates.ts";
