@@ -146,7 +146,7 @@ test("it never says more than the server takes, even when seven seconds of it ar
   }
   for (const heldUntil of [0, 7_000, 12_000]) {
     const server = new TokenBucket(0, SIGNALS_PER_SECOND, SIGNAL_BURST);
-    const arrivals = times.map((at) => (at > heldUntil - 7_000 ? Math.max(at, heldUntil) : at));
+    const arrivals = times.map((at) => (at >= heldUntil - 7_000 ? Math.max(at, heldUntil) : at));
     expect(arrivals.filter((at) => !server.take(at))).toEqual([]);
   }
 });
