@@ -10,6 +10,7 @@ import { type DebouncedLog, debounced, type Log } from "../io/log.ts";
 import { openUdp, type UdpDropReason, type UdpSocket } from "../io/udp.ts";
 import { unlessAborted } from "../io/unless-aborted.ts";
 import type { Berth } from "./arrival.ts";
+import { bindTowards } from "./bind-towards.ts";
 import { laneTuning } from "./settings.ts";
 import { Tunnel } from "./tunnel.ts";
 
@@ -123,7 +124,7 @@ export class HostedSession {
   async #open(target: Config["udp"]["wg_udp_addr"]): Promise<void> {
     const { up } = this.#session.counters;
     const udp = await openUdp({
-      host: localHost(target.host),
+      host: bindTowards(target.host),
       port: 0,
       connect: target,
       onDatagram: (datagram) => this.tunnel.offer(datagram),
@@ -148,11 +149,4 @@ export class HostedSession {
     this.#session.counters.up.drops[reason] += count;
     this.#noisy.warn("udp_drop", { reason, packets: count });
   }
-}
-
-/** Where to bind towards `target`: on loopback nobody else can send to the session. */
-function localHost(target: string): string {
-  if (target === "localhost" || target.startsWith("127.")) return "127.0.0.1";
-  if (target === "::1") return "::1";
-  return target.includes(":") ? "::" : "0.0.0.0";
 }

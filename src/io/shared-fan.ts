@@ -7,6 +7,12 @@ export type Sockets = Pick<UdpFan, "onDatagram" | "send">;
 /** A machine's part in a fan that others use, too. Disposal gives the part up; the sockets stay as they are. */
 export interface Share extends Sockets, Disposable {}
 
+interface Part {
+  readonly share: Share;
+  readonly takes: (datagram: Datagram) => boolean;
+  isOpen: boolean;
+}
+
 /**
  * Several machines on the sockets of one fan, each driven by itself (`drive(machine, shared.share(…), …)`): on the one
  * UDP port of a node STUN, ICE and sealed traffic live together, told apart by what a datagram looks like
@@ -19,7 +25,8 @@ export class SharedFan {
   /** Datagrams that nobody took. */
   unclaimed = 0;
   readonly #fan: UdpFan;
-  readonly #shares = new Map<Sockets, (datagram: Datagram) => boolean>();
+  /** Another list whenever it changes: a machine may end, or begin another, on what it gets. */
+  #parts: readonly Part[] = [];
 
   /** The fan's `onDatagram` is this one's from now on; its disposal stays the caller's. */
   constructor(fan: UdpFan) {
@@ -32,21 +39,24 @@ export class SharedFan {
     const share: Share = {
       onDatagram: () => {},
       send: (transmits) => {
-        if (this.#shares.has(share)) this.#fan.send(transmits);
+        if (part.isOpen) this.#fan.send(transmits);
       },
-      [Symbol.dispose]: () => void this.#shares.delete(share),
+      [Symbol.dispose]: () => {
+        part.isOpen = false;
+        this.#parts = this.#parts.filter((other) => other !== part);
+      },
     };
-    this.#shares.set(share, takes);
+    const part: Part = { share, takes, isOpen: true };
+    this.#parts = [...this.#parts, part];
     return share;
   }
 
   #dispatch(datagram: Datagram): void {
     let taken = false;
-    // A machine may end, or begin another, on what it gets.
-    for (const [share, takes] of [...this.#shares]) {
-      if (!this.#shares.has(share) || !takes(datagram)) continue;
+    for (const part of this.#parts) {
+      if (!part.isOpen || !part.takes(datagram)) continue;
       taken = true;
-      share.onDatagram(datagram);
+      part.share.onDatagram(datagram);
     }
     if (!taken) this.unclaimed += 1;
   }

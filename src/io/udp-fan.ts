@@ -40,11 +40,11 @@ export async function openFan(binds: readonly Bind[]): Promise<UdpFan> {
   let receive: (datagram: Datagram) => void = () => {};
 
   for (const [index, { address = "0.0.0.0", port = 0 }] of binds.entries()) {
+    const nameOf = endpoints();
     const socket = await openUdp({
       host: address,
       port,
-      onDatagram: (payload, fromPort, from) =>
-        receive({ socket: index, from: { address: canonicalIp(from) ?? from, port: fromPort }, payload }),
+      onDatagram: (payload, fromPort, from) => receive({ socket: index, from: nameOf(from, fromPort), payload }),
       onDrop: (_reason, count) => {
         errors.refused += count;
       },
@@ -108,5 +108,17 @@ export async function openFan(binds: readonly Bind[]): Promise<UdpFan> {
       receive = () => {};
       open[Symbol.dispose]();
     },
+  };
+}
+
+/** Senders as endpoints. Whoever sent last will probably send next, and need not be read again. */
+function endpoints(): (text: string, port: number) => Endpoint {
+  let lastText = "";
+  let last: Endpoint = { address: "", port: -1 };
+  return (text, port) => {
+    if (port === last.port && text === lastText) return last;
+    lastText = text;
+    last = { address: canonicalIp(text) ?? text, port };
+    return last;
   };
 }
