@@ -20,6 +20,7 @@ export class PrivateHost implements AsyncDisposable {
   readonly folder: string;
   readonly namespace: Namespace;
   readonly #init: Job;
+  readonly #reachable: string[] = [];
 
   private constructor(name: string, folder: string, namespace: Namespace, init: Job) {
     this.name = name;
@@ -68,15 +69,20 @@ export class PrivateHost implements AsyncDisposable {
    * other's file system.
    */
   async mayReach(other: PrivateHost, address: string): Promise<void> {
-    const enter = `exec nsenter --mount=/proc/${other.#init.pid}/ns/mnt --`;
-    const refuse = `*) echo "there is no host for $to" >&2; exit 255 ;; esac`;
-    await this.#install("ssh", ["to=$1; shift", `case $to in ${address}) ;; ${refuse}`, `${enter} sh -c "$*"`]);
+    this.#reachable.push(`${address}) mnt=/proc/${other.#init.pid}/ns/mnt ;;`);
+    const find = [
+      "case $host in",
+      ...this.#reachable,
+      '*) echo "there is no host for $host" >&2; exit 255 ;; esac',
+      'enter="nsenter --mount=$mnt --"',
+    ];
+    await this.#install("ssh", ["host=$1; shift", ...find, 'exec $enter sh -c "$*"']);
     await this.#install("scp", [
       // biome-ignore lint/suspicious/noTemplateCurlyInString: a bash expansion
-      'to=${@: -1}; files=("${@:1:$#-1}")',
-      `case $to in ${address}:/*) ;; ${refuse}`,
+      'to=${@: -1}; files=("${@:1:$#-1}"); host=${to%%:*}',
+      ...find,
       // Entering a mount namespace forgets the current folder.
-      `${enter} cp -- "\${files[@]/#/$PWD/}" "\${to#*:}"`,
+      `exec $enter cp -- "\${files[@]/#/$PWD/}" "\${to#*:}"`,
     ]);
   }
 
