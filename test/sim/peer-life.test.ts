@@ -4,7 +4,7 @@ import type { HardNatOptions, PeerOptions } from "../../src/core/peer/peer-optio
 import { PUNCH_DEFAULTS } from "../../src/core/punch/settings.ts";
 import type { NatName } from "../contract/nat-spec.ts";
 import { fuzzSeeds, SLOW_MACHINE_MS } from "../random.ts";
-import { type LabPeer, PeerLab } from "./peer-lab.ts";
+import { endpointOf, type LabPeer, PeerLab } from "./peer-lab.ts";
 import { openSimWorld } from "./sim-world.ts";
 
 const OPEN: NatKind = { type: "cone", filtering: "endpoint-independent" };
@@ -297,6 +297,31 @@ describe("a pipe lives on", () => {
     expect((after[0] ?? Number.POSITIVE_INFINITY) - cutAt).toBeLessThan(3_000);
     pair.lab.isUdpCut = false;
     expect(await pair.untilDirect(60_000)).toBe(true);
+  });
+
+  test("when the network changes: another attempt, and both ends go on with what it comes to", async () => {
+    for (const hard of [false, true]) {
+      const pair = await Pair.open(hard ? { seed: 1, ...HARD, hardNat: { mode: "assist" } } : { seed: 1 });
+      pair.send();
+      expect(await pair.untilDirect()).toBe(true);
+      await pair.lab.pass(3_000);
+      pair.home.do((peer, now) => {
+        const hosts = [endpointOf("a1"), { address: "10.1.0.99", port: 5_000 }].map((endpoint) => ({
+          endpoint,
+          socket: 0,
+        }));
+        const gathered = { hosts, reflexive: [] };
+        peer.setNetwork(now, { nat: PORT, reflex: undefined, gathered, isPortMapped: false });
+      });
+      await pair.lab.pass(20_000);
+      await pair.stop();
+      expect(pair.home.reports.map((report) => report.winner)).toEqual(hard ? ["hardnat", "hardnat"] : ["ice", "ice"]);
+      expect(pair.office.reports.map((report) => report.winner)).toEqual(
+        pair.home.reports.map((report) => report.winner),
+      );
+      expect([pair.home, pair.office].map(({ fan }) => fan.size)).toEqual([0, hard ? 1 : 0]);
+      expect(pair.arrived).toEqual({ lost: 0, doubled: 0 });
+    }
   });
 
   test("datagrams before it is open wait, the last 64 of them", async () => {

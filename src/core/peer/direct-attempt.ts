@@ -174,10 +174,26 @@ export class DirectAttempt {
     if (this.#hardNat?.handleDatagram(now, datagram) === true) this.handleTimeout(now);
   }
 
+  /** It has come to this address, which the pipe may be using already. */
+  hasFound(address: DirectAddress): boolean {
+    return this.#proof.whoFound(address) !== undefined;
+  }
+
+  /** What has led to this address, or will have: the other end may be a moment ahead. */
+  whoFound(address: DirectAddress): Found["winner"] | undefined {
+    const { socket, remote } = address;
+    const found = this.#proof.whoFound(address);
+    if (found !== undefined) return found;
+    const isPair = this.#agent?.pairs.some(
+      (pair) => pair.local.socket === socket && sameEndpoint(pair.remote.endpoint, remote),
+    );
+    return isPair === true ? "ice" : this.#hardNat?.isFrom(address) === true ? "hardnat" : undefined;
+  }
+
   /** The pipe has proven this address: what won it, unless it was none of this attempt's doing. */
   directUp(now: Instant, address: DirectAddress): DirectMeta | undefined {
     if (this.#report !== undefined) return undefined;
-    const winner = this.#whoFound(address);
+    const winner = this.whoFound(address);
     if (winner === undefined) {
       this.cancel(now, "direct");
       return undefined;
@@ -373,17 +389,6 @@ export class DirectAttempt {
       return;
     }
     this.#hardNatCause = event.cause;
-  }
-
-  /** The responder's pipe may have proven an address before ICE here has learnt that it was chosen. */
-  #whoFound(address: DirectAddress): Found["winner"] | undefined {
-    const { socket, remote } = address;
-    const found = this.#proof.whoFound(address);
-    if (found !== undefined) return found;
-    const isPair = this.#agent?.pairs.some(
-      (pair) => pair.local.socket === socket && sameEndpoint(pair.remote.endpoint, remote),
-    );
-    return isPair === true ? "ice" : this.#hardNat?.isFrom(address) === true ? "hardnat" : undefined;
   }
 
   #fail(now: Instant, verdict: string): void {

@@ -12,6 +12,7 @@ import { DirectAttempt } from "./direct-attempt.ts";
 import type { HardNatTerms } from "./hard-nat-plan.ts";
 import type { AttemptReport, DirectPath, PipeId } from "./peer-event.ts";
 import type { PeerShared } from "./peer-shared.ts";
+import { PROOF_MS } from "./proof.ts";
 import { type AttemptTrace, type PipeExplanation, Trace } from "./trace.ts";
 
 export interface PeerPipeOptions {
@@ -63,6 +64,8 @@ export class PeerPipe {
   #attemptNumber = -1;
   #toldOf: AttemptReport | undefined;
   #wantsAttempt: boolean;
+  /** Until then an address from elsewhere is being tried. */
+  #attemptFrom: Instant = Number.NEGATIVE_INFINITY;
   #verdict = "";
   #direct: DirectPath | undefined;
   #activeAt: Instant;
@@ -123,9 +126,10 @@ export class PeerPipe {
   }
 
   receive(now: Instant, path: PipePath, packet: Uint8Array): void {
+    if (this.#closedWith !== undefined) return;
     const refused = this.#refusals();
     const datagram = this.#pipe.receive(now, path, packet, this.#output);
-    if (!this.#isProven && this.#refusals() === refused) this.#prove();
+    if (this.#refusals() === refused) this.#authentic(now, path);
     if (datagram !== undefined) {
       this.#activeAt = now;
       this.#shared.out.datagrams.push({ pipe: this.id, ...datagram });
@@ -135,6 +139,7 @@ export class PeerPipe {
 
   /** An address that may work, from elsewhere than an attempt of this pipe. */
   tryDirect(now: Instant, address: DirectAddress): void {
+    this.#attemptFrom = now + PROOF_MS;
     this.#pipe.tryDirect(now, address, this.#output);
     this.#flush(now);
   }
@@ -260,6 +265,13 @@ export class PeerPipe {
     };
   }
 
+  /** The first packet proves who is there; one over an address that the attempt has found is the initiator's choice. */
+  #authentic(now: Instant, path: PipePath): void {
+    if (!this.#isProven) this.#prove();
+    if (this.role === "initiator" || path === "relay" || !this.#isTrying) return;
+    if (this.#attempt?.whoFound(path) !== undefined) this.#pipe.tryDirect(now, path, this.#output);
+  }
+
   #prove(): void {
     this.#isProven = true;
     if (this.role === "initiator") return;
@@ -282,7 +294,7 @@ export class PeerPipe {
     const isReady = this.role === "initiator" && this.#isProven && this.#hasChannel && this.#closedWith === undefined;
     if (!isReady || this.#isTrying || this.#shared.whyNot(this.#peerInfo) !== undefined) return NEVER;
     if (this.#nextNumber() > LAST_ATTEMPT) return NEVER;
-    const at = this.#shared.memory.nextAt(this.peer);
+    const at = Math.max(this.#shared.memory.nextAt(this.peer), this.#attemptFrom);
     if (this.#wantsAttempt) return at;
     return this.#direct !== undefined || at > this.#activeAt + ACTIVE_MS ? NEVER : at;
   }
@@ -335,6 +347,10 @@ export class PeerPipe {
 
   /** What the pipe wants sent, then what became of the attempt. */
   #settle(now: Instant): void {
+    const { direct, directRttMs = 0 } = this.#pipe;
+    // Another attempt may come to what is in use: there is nothing left to prove.
+    if (this.#isTrying && direct !== undefined && this.#attempt?.hasFound(direct) === true)
+      this.#directUp(now, direct, directRttMs);
     this.#flush(now);
     this.#tellAttempt(now);
     if (this.#attempt?.isOver === true) this.#attempt = undefined;
@@ -382,6 +398,7 @@ export class PeerPipe {
     const meta = won ?? { winner: "peer" as const, elapsedMs: 0, mode, role: null };
     this.#shared.fans.claim(socket, this);
     this.#direct = { socket, remote, rttMs, meta };
+    this.#wantsAttempt = false;
     this.#shared.out.events.push({ type: "direct-up", pipe: this.id, path: this.#direct });
     this.#tellAttempt(now);
   }
