@@ -58,6 +58,7 @@ export class PipeKeys {
   #asking: Asking | undefined;
   /** When the other side is to be shown new keys again; `NEVER` once it has used them. */
   #showAt: Instant = NEVER;
+  #answeredAt: Instant = Number.NEGATIVE_INFINITY;
   /** Made for a request: it waits for its first packet. `reply` is given again when the request comes again. */
   #next: { readonly generation: Generation; readonly asked: number; readonly reply: PipeControl } | undefined;
 
@@ -127,7 +128,8 @@ export class PipeKeys {
     if (this.#next?.asked === session) return this.#next.reply;
     // The request that made the keys in use, come late; or more of them than anybody needs.
     if (session === this.#current.sealer.session) return undefined;
-    if (this.#next !== undefined && now - this.#next.generation.madeAt < REPEAT_MS) return undefined;
+    if (now - this.#answeredAt < REPEAT_MS) return undefined;
+    this.#answeredAt = now;
     const pair = x25519KeyPair(this.#options.random(X25519_KEY_BYTES));
     const own = this.#options.takeSession();
     const generation = this.#derive(now, pair, key, { send: session, receive: own });
