@@ -150,11 +150,18 @@ class Server implements ServerRole {
     });
   }
 
-  #join({ lane, transport }: Arrival, hello: Hello | undefined): Berth | Refusal {
-    if (hello?.kind === "control") {
-      this.#greeting.leave(transport);
-      return this.signals?.join(transport, lane.decoder, hello) ?? "peers_off";
-    }
+  #join(arrival: Arrival, hello: Hello | undefined): Berth | Refusal {
+    return hello?.kind === "control" ? this.#joinControl(arrival, hello) : this.#joinLane(arrival, hello);
+  }
+
+  #joinControl({ lane, transport }: Arrival, hello: Hello): Berth | Refusal {
+    const joined = this.signals?.join(transport, lane.decoder, hello) ?? "peers_off";
+    // Whoever is refused counts as one that has not greeted until it is gone.
+    if (typeof joined !== "string") this.#greeting.leave(transport);
+    return joined;
+  }
+
+  #joinLane({ lane, transport }: Arrival, hello: Hello | undefined): Berth | Refusal {
     const joined = this.#table.join(now(), lane, transport.peerCn, hello, []);
     if (!joined.ok) return joined.kind;
     this.#greeting.leave(transport);
