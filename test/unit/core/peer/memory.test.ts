@@ -1,0 +1,55 @@
+import { describe, expect, test } from "bun:test";
+import { PeerMemory } from "../../../../src/core/peer/memory.ts";
+
+const NEVER_TRIED = Number.NEGATIVE_INFINITY;
+const WORKED = { winner: "hardnat", role: "nat3", elapsedMs: 700, at: 5_000 } as const;
+
+describe("what is remembered of a peer", () => {
+  test("pauses double from ten seconds to five minutes", () => {
+    const memory = new PeerMemory();
+    const pauses = Array.from({ length: 8 }, () => {
+      memory.failed(0, "office");
+      return memory.nextAt("office") / 1_000;
+    });
+    expect(pauses).toEqual([10, 20, 40, 80, 160, 300, 300, 300]);
+    expect(memory.failures("office")).toBe(8);
+    expect(memory.nextAt("home")).toBe(NEVER_TRIED);
+  });
+
+  test("success ends the pauses, and is remembered until it failed twice", () => {
+    const memory = new PeerMemory();
+    memory.failed(0, "office");
+    memory.succeeded("office", WORKED);
+    expect([memory.worked("office"), memory.failures("office"), memory.nextAt("office")]).toEqual([
+      WORKED,
+      0,
+      NEVER_TRIED,
+    ]);
+    memory.failed(0, "office");
+    expect(memory.worked("office")).toEqual(WORKED);
+    memory.failed(0, "office");
+    expect(memory.worked("office")).toBeUndefined();
+  });
+
+  test("a path that was lost is not a failure, but waits as well", () => {
+    const memory = new PeerMemory();
+    memory.succeeded("office", WORKED);
+    memory.lost(1_000, "office");
+    expect([memory.nextAt("office"), memory.failures("office"), memory.worked("office")]).toEqual([11_000, 0, WORKED]);
+  });
+
+  test("another network, another try", () => {
+    const memory = new PeerMemory();
+    memory.failed(0, "office");
+    memory.forget();
+    expect(memory.nextAt("office")).toBe(NEVER_TRIED);
+  });
+
+  test("of 257 peers the one that was not heard of longest is forgotten", () => {
+    const memory = new PeerMemory();
+    for (let number = 0; number < 256; number++) memory.failed(0, `peer${number}`);
+    memory.failed(0, "peer0");
+    memory.failed(0, "another");
+    expect([memory.failures("peer0"), memory.failures("peer1"), memory.failures("another")]).toEqual([2, 0, 1]);
+  });
+});
