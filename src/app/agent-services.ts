@@ -7,7 +7,7 @@ import { type DebouncedLog, debounced, type Log } from "../io/log.ts";
 import { openUdp, type UdpSocket } from "../io/udp.ts";
 import { bindTowards } from "./bind-towards.ts";
 import { FlowTimer } from "./flow-timer.ts";
-import type { PeerPlane, PipeUser } from "./peer-plane.ts";
+import type { Pipes, PipeUser } from "./peer-plane.ts";
 
 type UdpService = Config["services"]["udp"][number];
 
@@ -48,7 +48,7 @@ export class AgentServices implements Disposable {
   }
 
   /** A pipe that `authorise` let in. */
-  accept(plane: PeerPlane, pipe: PipeId, service: string, peer: string): PipeUser {
+  accept(plane: Pipes, pipe: PipeId, service: string, peer: string): PipeUser {
     // Invariant: only services that are there authorise anybody.
     const { target } = this.#services.get(service) as UdpService;
     const opened = new AgentPipe(this, plane, pipe, target, this.#log.child({ peer, service }));
@@ -89,14 +89,14 @@ interface ServiceFlow extends IdleFlow {
 /** One pipe to a service: its flows. */
 class AgentPipe implements Disposable {
   readonly #agent: AgentServices;
-  readonly #plane: PeerPlane;
+  readonly #plane: Pipes;
   readonly #pipe: PipeId;
   readonly #target: UdpService["target"];
   readonly #log: DebouncedLog;
   readonly #flows = new FlowTable<number, ServiceFlow>({ maxFlows: MAX_PIPE_FLOWS, idleMs: IDLE_MS });
   readonly #timer: FlowTimer<number, ServiceFlow>;
 
-  constructor(agent: AgentServices, plane: PeerPlane, pipe: PipeId, target: UdpService["target"], log: Log) {
+  constructor(agent: AgentServices, plane: Pipes, pipe: PipeId, target: UdpService["target"], log: Log) {
     this.#agent = agent;
     this.#plane = plane;
     this.#pipe = pipe;

@@ -37,6 +37,9 @@ export interface PipeUser {
   closed(): void;
 }
 
+/** What roles do with pipes. */
+export type Pipes = Pick<PeerPlane, "open" | "send">;
+
 export interface PeerPlaneOptions {
   readonly config: Config;
   readonly identity: NodeIdentity;
@@ -93,8 +96,8 @@ export class PeerPlane implements Disposable {
       prefer: config.p2p.prefer,
       hardNat: hardNatOptions(config),
     });
-    this.#peer.setNetwork(now(), UNKNOWN_NETWORK);
-    this.#sockets = watch === undefined ? undefined : this.#openSockets(watch);
+    if (watch === undefined) this.#peer.setNetwork(now(), UNKNOWN_NETWORK);
+    else this.#sockets = this.#openSockets(watch);
     uplink.onChannel = (channel, packet) => {
       this.#peer.handleChannel(now(), { channel, packet });
       this.#pumpSoon();

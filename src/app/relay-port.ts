@@ -7,7 +7,7 @@ import { now } from "../io/clock.ts";
 import { type DebouncedLog, debounced, type Log } from "../io/log.ts";
 import { openUdp, type UdpSocket } from "../io/udp.ts";
 import { FlowTimer } from "./flow-timer.ts";
-import type { PeerPlane, PipeUser } from "./peer-plane.ts";
+import type { Pipes, PipeUser } from "./peer-plane.ts";
 
 export type RelayEntry = Config["relay"][number];
 
@@ -21,7 +21,7 @@ const QUIET_MS = 5_000;
  *
  * Throws `io.bind` when the port cannot be had.
  */
-export async function openRelayPort(entry: RelayEntry, plane: PeerPlane, log: Log): Promise<RelayPort> {
+export async function openRelayPort(entry: RelayEntry, plane: Pipes, log: Log): Promise<RelayPort> {
   const port = new RelayPort(entry, plane, log);
   await port.listen();
   return port;
@@ -37,7 +37,7 @@ interface LocalFlow extends IdleFlow {
 /** Made by `openRelayPort`. */
 export class RelayPort implements PipeUser, Disposable {
   readonly #entry: RelayEntry;
-  readonly #plane: PeerPlane;
+  readonly #plane: Pipes;
   readonly #log: DebouncedLog;
   readonly #flows: FlowTable<string, LocalFlow>;
   readonly #byNumber = new Map<number, LocalFlow>();
@@ -50,7 +50,7 @@ export class RelayPort implements PipeUser, Disposable {
   #stopped = false;
   dropped = 0;
 
-  constructor(entry: RelayEntry, plane: PeerPlane, log: Log) {
+  constructor(entry: RelayEntry, plane: Pipes, log: Log) {
     this.#entry = entry;
     this.#plane = plane;
     this.#log = debounced(log.child({ peer: entry.to, service: entry.service }), QUIET_MS, now);
