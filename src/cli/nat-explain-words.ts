@@ -21,9 +21,10 @@ export function natName({ type, filtering }: NatKind): string {
 }
 
 /** What DESIGN's matrix makes of the two ends. */
-export function matrixSays({ ownNat, peerNat }: ExplainedPipe): string {
+export function matrixSays({ ownNat, peerNat, direct }: ExplainedPipe): string {
   if (peerNat === null) return "the other end is not known yet";
   const way = directWay(ownNat, peerNat);
+  if (way === undefined && direct !== null) return "too little is known to tell, but they have met";
   if (way !== "relay") return WAYS[way ?? "unknown"];
   const types = [ownNat.type, peerNat.type];
   return types.includes("blocked")

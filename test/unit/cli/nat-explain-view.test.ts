@@ -218,6 +218,40 @@ describe("the picture", () => {
   });
 });
 
+describe("what the NATs make of each other", () => {
+  const unknown = { type: "unknown", filtering: null } as const;
+  const blocked = { type: "blocked", filtering: null } as const;
+
+  test.each<[Partial<ExplainedPipe>, string[]]>([
+    [
+      { ownNat: { type: "open", filtering: null }, peerNat: { type: "cone", filtering: null } },
+      ["home      no NAT, outside 198.51.100.2:40000", "plain punching (ICE) gets through such NATs"],
+    ],
+    [
+      { ownNat: unknown, direct: DIRECT },
+      ["home      not known, outside 198.51.100.2:40000", "too little is known to tell, but they have met"],
+    ],
+    [
+      { ownNat: unknown },
+      [
+        "home      not known, outside 198.51.100.2:40000",
+        "too little is known of one end to tell; ICE is tried all the same",
+      ],
+    ],
+    [
+      { ownNat: blocked },
+      ["home      UDP blocked, outside 198.51.100.2:40000", "without UDP at both ends there is no direct way"],
+    ],
+    [
+      { peerNat: null },
+      ["home      port-restricted cone NAT, outside 198.51.100.2:40000", "the other end is not known yet"],
+    ],
+  ])("%#", (some, [own, together]) => {
+    const lines = part("NATs", some);
+    expect([lines[0], lines[2]]).toEqual([own, `together  ${together}`]);
+  });
+});
+
 describe("what comes next", () => {
   const LATER = "until then they go over the server, as they do all along";
 
