@@ -14,7 +14,7 @@ import { signedOffer } from "./offer.ts";
  *     relay   → open_p2p      server → p2p_incoming → agent     agent → p2p_accept | p2p_reject
  *     server  → p2p_opened ×2 | p2p_failed
  *     both    ⇄ candidates    server → start_punching ×2        (ICE)
- *     either  → punch_request server → punch_introduce ×2, punch_ack | punch_reject     (hard-NAT)
+ *     both    → punch_request server → punch_introduce ×2 | punch_reject       both ⇄ punch_ack        (hard-NAT)
  *     both    → p2p_result, p2p_close                           either ⇄ ping, pong
  */
 const cn = z.string().regex(/^[A-Za-z0-9.-]{1,64}$/);
@@ -97,6 +97,7 @@ const SCHEMAS = {
     peer_reflex: endpoint,
     delay_ms: milliseconds,
   }),
+  /** Carried to the other end: this one was introduced and has begun. */
   punch_ack: z.object({ channel, attempt }),
   punch_reject: z.object({
     channel,
