@@ -21,6 +21,7 @@ function outcome({ report }: Attempt, peer: string): string {
   const { winner, elapsedMs, iceCause: ice, hardNatCause: hardNat, packets } = report;
   const after = `after ${formatSeconds(elapsedMs)}`;
   if (winner !== null) return `direct by ${winner === "ice" ? "ICE" : "hard-NAT"} ${after}`;
+  if (report.verdict === "direct") return `ended ${after}: another address was proven meanwhile`;
   const causes = [
     ...(ice === null ? [] : [`ICE: ${iceCause(ice)}`]),
     ...(hardNat === null ? [] : [`hard-NAT: ${hardNatCause(hardNat)}, ${packets} packets`]),

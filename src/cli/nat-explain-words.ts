@@ -1,4 +1,8 @@
 import { type DirectWay, directWay, type NatKind } from "../core/nat/direct-way.ts";
+import type { HandshakeFailure } from "../core/pipe/handshake.ts";
+import type { PunchVerdict } from "../core/punch/punch-event.ts";
+import type { OpenFailure } from "../core/signal/hub-counters.ts";
+import type { PunchReject } from "../core/wire/signal.ts";
 import type { ExplainedPipe } from "./nat-explain-node.ts";
 import { quoted } from "./quoted.ts";
 
@@ -86,6 +90,7 @@ function word(text: string): string {
   return text === "" ? "nothing that it told" : quoted(text);
 }
 
+/** Verdicts of attempts, and why there are none. */
 const RELAYED: Readonly<Record<string, string>> = {
   "": "nothing has been tried yet",
   off: "this node does not go direct (p2p.direct is off, or its UDP socket could not be had)",
@@ -103,21 +108,29 @@ const RELAYED: Readonly<Record<string, string>> = {
   "network-changed": "this node's network changed during the attempt",
 };
 
-const WAITING: Readonly<Record<string, string>> = {
-  "": "it is asked for the first time",
+const REFUSED = {
   "peer-not-reachable": "nobody by that name is at the server",
   "no-answer": "it did not answer",
   self: "that is this node itself",
-  "target-busy": "it has too many requests at a time",
-  "too-many-channels": "one end has as many pipes as it may have",
+  "target-busy": "it has as many pipes as it may have",
+  "too-many-channels": "this node has as many pipes as it may have",
   "too-many-pending": "this node has too many requests under way",
   "rate-limited": "this node has asked too often",
   "too-large": "the request is larger than may be",
-  "not-authorised": "it does not allow this node that service",
-  "wrong-service": "what it answered is for another service",
+  malformed: "what was said is not of this protocol",
+  "wrong-kind": "what was said is not of this protocol",
   "wrong-peer": "whoever answered is somebody else",
+  "not-for-us": "what was said is for somebody else",
+  "wrong-service": "what was said is for another service",
   "bad-certificate": "a certificate is not of this CA, has ended, or is denied",
   "bad-signature": "what was said is not signed by who should have",
+  "bad-key": "what was said has no usable key",
+} as const satisfies Record<OpenFailure | HandshakeFailure, string>;
+
+const WAITING: Readonly<Record<string, string>> = {
+  ...REFUSED,
+  "": "it is asked for the first time",
+  "not-authorised": "it does not allow this node that service",
   transport: "the control connection to the server is down",
   "unknown-channel": "the server has restarted",
   shutdown: "it has shut down",
@@ -129,10 +142,7 @@ const ICE: Readonly<Record<string, string>> = {
   "no-pair": "no pair of addresses worked",
 };
 
-const HARD_NAT: Readonly<Record<string, string>> = {
-  "no-sockets": "its sockets could not be opened",
-  "no-reflex": "the server's STUN port did not tell this end's address",
-  "not-introduced": "the other end did not ask to be introduced in time",
+const PUNCHED = {
   "rate-limited": "the server introduces nobody more often than 8 times in 10 s",
   "unknown-target": "the other end is not at the server any more",
   "no-session": "the server does not know the pipe any more",
@@ -142,4 +152,11 @@ const HARD_NAT: Readonly<Record<string, string>> = {
   "by-chance": "too few ports were tried to tell",
   "wrong-token": "probes of another session came in",
   unconfirmed: "a probe got through, but the two ends could not settle on it",
+} as const satisfies Record<PunchReject | PunchVerdict, string>;
+
+const HARD_NAT: Readonly<Record<string, string>> = {
+  ...PUNCHED,
+  "no-sockets": "its sockets could not be opened",
+  "no-reflex": "the server's STUN port did not tell this end's address",
+  "not-introduced": "the other end did not ask to be introduced in time",
 };

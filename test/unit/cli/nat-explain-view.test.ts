@@ -252,6 +252,17 @@ describe("what the NATs make of each other", () => {
   });
 });
 
+test("an attempt that the peer was ahead of, one under way, and one with more steps than are kept", () => {
+  const long = { ...attempt({ winner: "ice", verdict: "direct" }, [[0, "later", "word"]]), omitted: 3 };
+  expect(part("What was tried", { attempts: [long, attempt({ verdict: "direct" }), attempt(null)] })).toEqual([
+    "2026-01-31 12:01:00 UTC, 4 min ago: under way",
+    "2026-01-31 12:01:00 UTC, 4 min ago: ended after 0.42 s: another address was proven meanwhile",
+    "2026-01-31 12:01:00 UTC, 4 min ago: direct by ICE after 0.42 s",
+    "0.00 s  later: word",
+    "and 3 more steps",
+  ]);
+});
+
 describe("what comes next", () => {
   const LATER = "until then they go over the server, as they do all along";
 
