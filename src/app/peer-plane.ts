@@ -142,11 +142,6 @@ export class PeerPlane implements Disposable {
     return this.#turnAt;
   }
 
-  /** Give a pipe up. */
-  close(pipe: PipeId, reason: string): void {
-    this.#did((time) => this.#peer.close(time, pipe, reason));
-  }
-
   /** Every pipe: where its datagrams go, and why. */
   explain(): readonly PipeExplanation[] {
     return this.#peer.explain(now());

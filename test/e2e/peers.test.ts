@@ -211,6 +211,19 @@ test("hard-NAT modes come from the command line, each attempt is told of once at
   expect([lines(relay, "relay_hardnat_diag").length, lines(agent, "agent_hardnat_diag").length]).toEqual([1, 1]);
 });
 
+test("without a socket to go direct from, everything goes through the server", async () => {
+  using echo = await udpEnd({ echo: true });
+  await using server = await serverProcess();
+  await using agent = await agentOf(server, echo.port, ["home"]);
+  const p2p = { listen_addr: `127.0.0.1:${echo.port}`, port_mapping: false };
+  await using relay = await relayOf(server, home, { p2p });
+  using end = await udpEnd();
+  await echoed(end, relay.ports[0] ?? 0);
+  expect(lines(relay, "nat_watch_fail")).toMatchObject([{ err_kind: "io.bind" }]);
+  expect((await relay.status()).traversal.pipes).toMatchObject([{ route: "relay", verdict: "off" }]);
+  expect(lines(agent, "pipe_open")).toHaveLength(1);
+});
+
 test("SIGTERM tells the other end, and ends the process within the drain", async () => {
   using echo = await udpEnd({ echo: true });
   await using server = await serverProcess();
