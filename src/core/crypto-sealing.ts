@@ -64,19 +64,23 @@ export function sealGcm(
   into.set(cipher.getAuthTag(), offset + text.length);
 }
 
-/** The text, or undefined when header, ciphertext or tag are not what was sealed under this key and nonce. */
+/**
+ * The text of what stands in `packet` from `offset` to its end, or undefined when header, ciphertext or tag are not what
+ * was sealed under this key and nonce.
+ */
 export function openGcm(
   key: Uint8Array,
   nonce: Uint8Array,
   header: Uint8Array,
-  sealed: Uint8Array,
+  packet: Uint8Array,
+  offset: number,
 ): Uint8Array | undefined {
-  const end = sealed.length - GCM_TAG_BYTES;
-  if (end < 0) return undefined;
+  const end = packet.length - GCM_TAG_BYTES;
+  if (end < offset) return undefined;
   const decipher = createDecipheriv("aes-256-gcm", key, nonce, { authTagLength: GCM_TAG_BYTES });
   decipher.setAAD(header);
-  decipher.setAuthTag(sealed.subarray(end));
-  const text = decipher.update(sealed.subarray(0, end));
+  decipher.setAuthTag(packet.subarray(end));
+  const text = decipher.update(packet.subarray(offset, end));
   try {
     decipher.final();
   } catch {

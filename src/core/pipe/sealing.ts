@@ -10,6 +10,9 @@ import {
 } from "./packet.ts";
 import { ReplayWindow } from "./replay-window.ts";
 
+const COUNTER_AT = 5;
+const COUNTER_BYTES = 8;
+
 /** New keys are due after so many packets under one (DESIGN): far below what GCM stands (2³⁶ blocks a key). */
 export const REKEY_PACKETS = 2 ** 32;
 
@@ -39,9 +42,10 @@ export type Opened =
 /** The sending end of one direction. Its counter is one for both paths and never repeats, which GCM lives by. */
 export class Sealer {
   readonly #key: SealKey;
+  readonly #header = new Uint8Array(HEADER_BYTES);
   readonly #nonce = new Uint8Array(GCM_NONCE_BYTES);
-  /** Flow and payload of the packet under way; grows to the largest datagram. */
-  #text = new Uint8Array(2_048);
+  /** Flow and payload of the packet under way, in a buffer that is used again for each of the same length. */
+  #text = new Uint8Array(0);
   #counter = 0;
 
   constructor(key: SealKey) {
@@ -61,16 +65,16 @@ export class Sealer {
 
   seal(type: number, flow: number, payload: Uint8Array): Uint8Array {
     const length = FLOW_BYTES + payload.length;
-    if (this.#text.length < length) this.#text = new Uint8Array(length);
+    if (this.#text.length !== length) this.#text = new Uint8Array(length);
     this.#text[0] = flow >>> 8;
     this.#text[1] = flow;
     this.#text.set(payload, FLOW_BYTES);
-    const packet = new Uint8Array(payload.length + SEAL_OVERHEAD_BYTES);
-    writeHeader(packet, type, this.#key.session, this.#counter);
+    writeHeader(this.#header, type, this.#key.session, this.#counter);
     this.#counter += 1;
-    writeNonce(this.#nonce, packet);
-    const header = packet.subarray(0, HEADER_BYTES);
-    sealGcm(this.#key.key, this.#nonce, header, this.#text.subarray(0, length), packet, HEADER_BYTES);
+    writeNonce(this.#nonce, this.#header);
+    const packet = new Uint8Array(payload.length + SEAL_OVERHEAD_BYTES);
+    packet.set(this.#header);
+    sealGcm(this.#key.key, this.#nonce, this.#header, this.#text, packet, HEADER_BYTES);
     return packet;
   }
 }
@@ -78,6 +82,7 @@ export class Sealer {
 /** The receiving end of one direction. */
 export class Opener {
   readonly #key: SealKey;
+  readonly #header = new Uint8Array(HEADER_BYTES);
   readonly #nonce = new Uint8Array(GCM_NONCE_BYTES);
   readonly #window = new ReplayWindow();
 
@@ -99,9 +104,9 @@ export class Opener {
   open(packet: Uint8Array): Opened {
     if (!looksSealed(packet)) return { ok: false, kind: "malformed" };
     if (readSession(packet) !== this.#key.session) return { ok: false, kind: "wrong-session" };
+    copy(packet, 0, this.#header, 0, HEADER_BYTES);
     writeNonce(this.#nonce, packet);
-    const header = packet.subarray(0, HEADER_BYTES);
-    const text = openGcm(this.#key.key, this.#nonce, header, packet.subarray(HEADER_BYTES));
+    const text = openGcm(this.#key.key, this.#nonce, this.#header, packet, HEADER_BYTES);
     if (text === undefined) return { ok: false, kind: "forged" };
     const type = packet[0] ?? 0;
     const flow = ((text[0] ?? 0) << 8) | (text[1] ?? 0);
@@ -112,9 +117,14 @@ export class Opener {
   }
 }
 
-/** Four zero bytes, then the counter as it stands in the packet. */
-function writeNonce(nonce: Uint8Array, packet: Uint8Array): void {
-  nonce.set(packet.subarray(5, HEADER_BYTES), 4);
+/** Four zero bytes, then the counter as it stands in the header. */
+function writeNonce(nonce: Uint8Array, header: Uint8Array): void {
+  copy(header, COUNTER_AT, nonce, GCM_NONCE_BYTES - COUNTER_BYTES, COUNTER_BYTES);
+}
+
+/** For a few bytes; a view for `set` costs more than they do. */
+function copy(from: Uint8Array, at: number, to: Uint8Array, offset: number, length: number): void {
+  for (let i = 0; i < length; i++) to[offset + i] = from[at + i] ?? 0;
 }
 
 function requireKey({ key }: SealKey): void {

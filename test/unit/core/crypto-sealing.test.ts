@@ -38,18 +38,19 @@ test("AES-256-GCM: test case 16, sealed behind something else and opened", () =>
   const into: Uint8Array = new Uint8Array(4 + sealed.length);
   sealGcm(key, nonce, header, text, into, 4);
   expect(into).toEqual(concat([new Uint8Array(4), sealed]));
-  expect(openGcm(key, nonce, header, sealed)).toEqual(text);
+  expect(openGcm(key, nonce, header, sealed, 0)).toEqual(text);
+  expect(openGcm(key, nonce, header, into, 4)).toEqual(text);
 });
 
 test("AES-256-GCM: nothing opens when one bit of anything differs, or an end is missing", () => {
   const flipped = (bytes: Uint8Array, bit: number) =>
     bytes.map((byte, i) => (i === bit >> 3 ? byte ^ (1 << (bit & 7)) : byte));
   for (let bit = 0; bit < sealed.length * 8; bit++)
-    expect(openGcm(key, nonce, header, flipped(sealed, bit))).toBeUndefined();
+    expect(openGcm(key, nonce, header, flipped(sealed, bit), 0)).toBeUndefined();
   for (let bit = 0; bit < header.length * 8; bit++)
-    expect(openGcm(key, nonce, flipped(header, bit), sealed)).toBeUndefined();
-  expect(openGcm(flipped(key, 3), nonce, header, sealed)).toBeUndefined();
-  expect(openGcm(key, flipped(nonce, 3), header, sealed)).toBeUndefined();
+    expect(openGcm(key, nonce, flipped(header, bit), sealed, 0)).toBeUndefined();
+  expect(openGcm(flipped(key, 3), nonce, header, sealed, 0)).toBeUndefined();
+  expect(openGcm(key, flipped(nonce, 3), header, sealed, 0)).toBeUndefined();
   for (let length = 0; length < sealed.length; length++)
-    expect(openGcm(key, nonce, header, sealed.subarray(0, length))).toBeUndefined();
+    expect(openGcm(key, nonce, header, sealed.subarray(0, length), 0)).toBeUndefined();
 });
