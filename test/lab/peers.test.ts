@@ -109,6 +109,14 @@ describeLab("ut relay and ut agent, each behind a NAT", () => {
     40_000,
   );
 
+  test("port-restricted and symmetric: hard-NAT punching gets them together, although neither knew its NAT at first", async () => {
+    await using lab = await Lab.open();
+    await using pair = await Pair.start(lab, "port-restricted", "symmetric", { hard_nat: { mode: "assist" } });
+    const end = await pair.program();
+    await exchange(end, async () => (await pair.pipe("a1"))?.route === "direct");
+    expect((await pair.pipe("a1"))?.direct?.meta).toMatchObject({ winner: "hardnat", mode: "assist", role: "nat3" });
+  }, 40_000);
+
   test("two symmetric ones: datagrams flow from the first one, and stay on the lanes", async () => {
     await using lab = await Lab.open();
     await using pair = await Pair.start(lab, "symmetric", "symmetric");

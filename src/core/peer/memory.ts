@@ -13,6 +13,8 @@ interface Entry {
   worked: Remembered | undefined;
   /** In a row. */
   failures: number;
+  /** Those of them in which hard-NAT had its turn. */
+  punches: number;
   notBefore: Instant;
 }
 
@@ -37,15 +39,21 @@ export class PeerMemory {
     return this.#entries.get(cn)?.notBefore ?? Number.NEGATIVE_INFINITY;
   }
 
-  /** How often it has failed since it last worked: the second try has the roles of hard-NAT the other way round. */
+  /** How often it has failed since it last worked. */
   failures(cn: string): number {
     return this.#entries.get(cn)?.failures ?? 0;
+  }
+
+  /** How often hard-NAT was part of that: its second try has the roles the other way round. */
+  punches(cn: string): number {
+    return this.#entries.get(cn)?.punches ?? 0;
   }
 
   succeeded(cn: string, worked: Remembered): void {
     const entry = this.#touch(cn);
     entry.worked = worked;
     entry.failures = 0;
+    entry.punches = 0;
     entry.notBefore = Number.NEGATIVE_INFINITY;
   }
 
@@ -54,10 +62,11 @@ export class PeerMemory {
     this.#touch(cn).notBefore = now + FIRST_RETRY_MS;
   }
 
-  failed(now: Instant, cn: string): void {
+  failed(now: Instant, cn: string, enteredHardNat = false): void {
     const entry = this.#touch(cn);
     const waitMs = Math.min(FIRST_RETRY_MS * 2 ** entry.failures, LAST_RETRY_MS);
     entry.failures += 1;
+    if (enteredHardNat) entry.punches += 1;
     entry.notBefore = now + waitMs;
     // What worked once does not any more, or not here.
     if (entry.failures > 1) entry.worked = undefined;
@@ -69,7 +78,12 @@ export class PeerMemory {
   }
 
   #touch(cn: string): Entry {
-    const entry = this.#entries.get(cn) ?? { worked: undefined, failures: 0, notBefore: Number.NEGATIVE_INFINITY };
+    const entry = this.#entries.get(cn) ?? {
+      worked: undefined,
+      failures: 0,
+      punches: 0,
+      notBefore: Number.NEGATIVE_INFINITY,
+    };
     this.#entries.delete(cn);
     this.#entries.set(cn, entry);
     const oldest = this.#entries.keys().next();

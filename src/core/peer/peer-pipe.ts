@@ -306,7 +306,7 @@ export class PeerPipe {
   /** Even ones have the roles of hard-NAT as measured, odd ones the other way round: every second try. */
   #nextNumber(): number {
     const next = this.#attemptNumber + 1;
-    const isSwapped = this.#shared.memory.failures(this.peer) % 2 === 1;
+    const isSwapped = this.#shared.memory.punches(this.peer) % 2 === 1;
     return (next % 2 === 1) === isSwapped ? next : next + 1;
   }
 
@@ -408,10 +408,11 @@ export class PeerPipe {
     if (report === undefined || this.#toldOf === report) return;
     this.#toldOf = report;
     const { memory, signals, out } = this.#shared;
-    const { winner, role, elapsedMs, verdict } = report;
+    const { winner, role, elapsedMs, verdict, enteredHardNat } = report;
     this.#verdict = verdict;
     if (winner !== null) memory.succeeded(this.peer, { winner, role, elapsedMs, at: now });
-    else if (!CANCELLED.has(verdict)) memory.failed(now, this.peer);
+    // What this end learnt of its network meanwhile may well change the outcome: that is no reason to wait.
+    else if (!CANCELLED.has(verdict) && !this.#wantsAttempt) memory.failed(now, this.peer, enteredHardNat);
     if (this.#hasChannel) signals.result(this.channel, winner ?? "none", elapsedMs, verdict);
     out.events.push({ type: "attempt-ended", pipe: this.id, report });
   }

@@ -31,6 +31,18 @@ describe("what is remembered of a peer", () => {
     expect(memory.worked("office")).toBeUndefined();
   });
 
+  test("tries of hard-NAT are counted by themselves: one that knew too little to try it swaps no roles", () => {
+    const memory = new PeerMemory();
+    const punches: number[] = [];
+    for (const enteredHardNat of [false, true, false, true]) {
+      memory.failed(0, "office", enteredHardNat);
+      punches.push(memory.punches("office"));
+    }
+    expect(punches).toEqual([0, 1, 1, 2]);
+    memory.succeeded("office", WORKED);
+    expect([memory.punches("office"), memory.failures("office")]).toEqual([0, 0]);
+  });
+
   test("a path that was lost is not a failure, but waits as well", () => {
     const memory = new PeerMemory();
     memory.succeeded("office", WORKED);
