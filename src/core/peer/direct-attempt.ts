@@ -1,20 +1,19 @@
 import type { Candidate, LocalCandidate } from "../ice/candidate.ts";
 import type { IceCredentials } from "../ice/credentials.ts";
-import { IceAgent, type IceEvent } from "../ice/ice-agent.ts";
 import type { Datagram, RandomBytes } from "../machine.ts";
 import type { NatKind } from "../nat/direct-way.ts";
-import { type Endpoint, formatEndpoint, sameEndpoint } from "../net/endpoint.ts";
+import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import type { DirectAddress } from "../pipe/pipe.ts";
 import type { PunchBudget } from "../punch/budget.ts";
 import type { PunchRole } from "../punch/probe.ts";
 import { type Instant, NEVER } from "../time.ts";
 import type { PeerInfo } from "../wire/signal.ts";
-import { HardNat, type HardNatEvent } from "./hard-nat.ts";
 import { type AttemptPlan, type HardNatTerms, planAttempt } from "./hard-nat-plan.ts";
 import type { Remembered } from "./memory.ts";
 import type { Outbox } from "./outbox.ts";
 import type { AttemptReport, DirectMeta } from "./peer-event.ts";
-import { type Found, Proof } from "./proof.ts";
+import type { Found } from "./proof.ts";
+import { Race } from "./race.ts";
 import type { ServerReflex } from "./server-reflex.ts";
 import { hasShortcut } from "./shortcut.ts";
 import type { Trace } from "./trace.ts";
@@ -52,7 +51,7 @@ export interface OwnNetwork {
 
 interface Told {
   readonly candidates: readonly Candidate[];
-  readonly last: boolean;
+  readonly isLast: boolean;
   readonly peer: PeerInfo;
 }
 
@@ -66,7 +65,7 @@ type State =
   | { readonly name: "starting"; readonly at: Instant }
   | { readonly name: "running" }
   /** Proven. The other end may still need answers to what it repeats. */
-  | { readonly name: "won"; readonly kept: number | undefined; readonly until: Instant }
+  | { readonly name: "won"; readonly until: Instant }
   | { readonly name: "over" };
 
 /** A little longer than the server is asked. */
@@ -89,22 +88,12 @@ export class DirectAttempt {
   #plan: AttemptPlan;
   /** Of the other end, which may have been quicker than we. */
   #told: Told | undefined;
-  #ownNat: NatKind | undefined;
-  #agent: IceAgent | undefined;
-  #hardNat: HardNat | undefined;
-  #hardNatAt: Instant = NEVER;
-  readonly #proof: Proof;
-  #isIceFound = false;
-  #isHardNatFound = false;
-  #iceCause: string | null = null;
-  #hardNatCause: string | null = null;
+  #race: Race | undefined;
   #wasMediated = false;
-  #enteredHardNat = false;
   #report: AttemptReport | undefined;
 
   constructor(now: Instant, parts: AttemptParts) {
     this.#parts = parts;
-    this.#proof = new Proof(parts.isInitiator ? parts.prove : undefined);
     this.#startedAt = now;
     this.#state = { name: "gathering", until: now + GATHER_MS };
     this.#plan = { way: "unknown", mode: parts.terms.mode, ice: false, role: undefined };
@@ -117,20 +106,15 @@ export class DirectAttempt {
     return this.#report;
   }
 
-  /** The other end's NAT, as it said with its candidates. */
-  get peer(): PeerInfo | undefined {
-    return this.#told?.peer;
-  }
-
   /** Nothing of it is left. */
   get isOver(): boolean {
     return this.#state.name === "over";
   }
 
-  handleCandidates(now: Instant, candidates: readonly Candidate[], last: boolean, peer: PeerInfo): void {
-    this.#told ??= { candidates, last, peer };
+  handleCandidates(now: Instant, candidates: readonly Candidate[], isLast: boolean, peer: PeerInfo): void {
+    this.#told ??= { candidates, isLast, peer };
     if (this.#state.name === "exchanging") this.#decide(now, this.#state.own, this.#told);
-    else this.#agent?.addRemotes(candidates, last);
+    else this.#race?.addRemotes(candidates, isLast);
   }
 
   startPunching(now: Instant, delayMs: number): void {
@@ -142,8 +126,7 @@ export class DirectAttempt {
   }
 
   introduced(now: Instant, role: PunchRole, peerReflex: Endpoint, delayMs: number): void {
-    this.#hardNat?.introduced(now, role, peerReflex, delayMs);
-    if (this.#hardNat?.wasIntroduced === true) {
+    if (this.#race?.introduced(now, role, peerReflex, delayMs) === true) {
       this.#wasMediated = true;
       this.#parts.acknowledgePunch();
     }
@@ -151,43 +134,37 @@ export class DirectAttempt {
   }
 
   punchRejected(now: Instant, reason: string): void {
-    this.#hardNat?.rejected(now, reason);
+    this.#race?.punchRejected(now, reason);
     this.handleTimeout(now);
   }
 
   /** True: the sockets were asked for by this attempt. */
   socketsOpened(now: Instant, first: number, count: number): boolean {
-    const isOurs = this.#hardNat?.socketsOpened(now, first, count) === true;
+    const isOurs = this.#race?.socketsOpened(now, first, count) === true;
     this.handleTimeout(now);
     return isOurs;
   }
 
   /** True: it was a check of this attempt's ICE, or the answer to one. */
   handleStun(now: Instant, datagram: Datagram): boolean {
-    if (this.#agent?.handleDatagram(now, datagram) !== true) return false;
-    // A check that came before the server's word to begin has begun it.
+    if (this.#race?.handleStun(now, datagram) !== true) return false;
     this.handleTimeout(now);
     return true;
   }
 
   handleProbe(now: Instant, datagram: Datagram): void {
-    if (this.#hardNat?.handleDatagram(now, datagram) === true) this.handleTimeout(now);
+    this.#race?.handleProbe(now, datagram);
+    this.handleTimeout(now);
   }
 
   /** It has come to this address, which the pipe may be using already. */
   hasFound(address: DirectAddress): boolean {
-    return this.#proof.whoFound(address) !== undefined;
+    return this.#race?.hasFound(address) === true;
   }
 
   /** What has led to this address, or will have: the other end may be a moment ahead. */
   whoFound(address: DirectAddress): Found["winner"] | undefined {
-    const { socket, remote } = address;
-    const found = this.#proof.whoFound(address);
-    if (found !== undefined) return found;
-    const isPair = this.#agent?.pairs.some(
-      (pair) => pair.local.socket === socket && sameEndpoint(pair.remote.endpoint, remote),
-    );
-    return isPair === true ? "ice" : this.#hardNat?.isFrom(address) === true ? "hardnat" : undefined;
+    return this.#race?.whoFound(address);
   }
 
   /** The pipe has proven this address: what won it, unless it was none of this attempt's doing. */
@@ -198,39 +175,37 @@ export class DirectAttempt {
       this.cancel(now, "direct");
       return undefined;
     }
-    const { mode } = this.#plan;
-    const role = winner === "hardnat" ? (this.#hardNat?.role ?? null) : null;
+    const role = winner === "hardnat" ? (this.#race?.role ?? null) : null;
     this.#parts.trace.step(now, "direct", `${winner}, ${formatEndpoint(address.remote)}`);
     this.#end(now, winner, "direct");
-    if (winner === "ice") this.#hardNat?.release(now);
-    else this.#endIce();
-    this.#proof.end();
-    this.#hardNatAt = NEVER;
-    this.#state = { name: "won", kept: address.socket, until: now + LINGER_MS };
-    return { winner, elapsedMs: now - this.#startedAt, mode, role };
+    this.#race?.win(now, winner, address.socket);
+    this.#state = { name: "won", until: now + LINGER_MS };
+    return { winner, elapsedMs: now - this.#startedAt, mode: this.#plan.mode, role };
   }
 
   handleTimeout(now: Instant): void {
-    this.#drive(now);
+    this.#race?.handleTimeout(now);
     const state = this.#state;
     switch (state.name) {
       case "gathering":
         if (this.#parts.reflex.isSettled || now >= state.until) this.#exchange(now);
         return;
       case "exchanging":
-        if (now >= state.until) this.#fail(now, "peer-not-reachable");
+        if (now >= state.until) this.cancel(now, "peer-not-reachable");
         return;
       case "ready":
-        if (now >= state.until) this.#fail(now, "rendezvous-no-relay");
+        if (now >= state.until) this.cancel(now, "rendezvous-no-relay");
         return;
       case "starting":
         if (now >= state.at) this.#start(now, state.at);
         return;
-      case "running":
-        this.#run(now);
+      case "running": {
+        const verdict = this.#race?.verdict;
+        if (verdict !== undefined) this.cancel(now, verdict);
         return;
+      }
       case "won":
-        if (now >= state.until || (this.#agent === undefined && this.#hardNat?.isOver !== false)) this.#dissolve(now);
+        if (now >= state.until || this.#race?.isQuiet === true) this.#dissolve(now);
         return;
       case "over":
         return;
@@ -240,7 +215,7 @@ export class DirectAttempt {
   }
 
   nextTimeout(): Instant {
-    return Math.min(this.#stateTimeout(), this.#agent?.nextTimeout() ?? NEVER, this.#hardNat?.nextTimeout() ?? NEVER);
+    return Math.min(this.#stateTimeout(), this.#race?.nextTimeout() ?? NEVER);
   }
 
   /** Ends it, whatever it was at: no socket, timer or transaction is left. */
@@ -259,7 +234,6 @@ export class DirectAttempt {
       case "starting":
         return this.#state.at;
       case "running":
-        return Math.min(this.#hardNatAt, this.#proof.nextTimeout());
       case "over":
         return NEVER;
       default:
@@ -271,161 +245,56 @@ export class DirectAttempt {
     const own = this.#parts.gather();
     const list = own.candidates.map(({ type, endpoint }) => `${type} ${formatEndpoint(endpoint)}`).join(", ");
     this.#parts.trace.step(now, "candidates", list);
-    this.#ownNat = own.nat;
     this.#parts.sendCandidates(own.candidates);
     this.#state = { name: "exchanging", own, until: now + EXCHANGE_MS };
     if (this.#told !== undefined) this.#decide(now, own, this.#told);
   }
 
   /** Both ends have said what they are: the matrix, and what may help although it says no. */
-  #decide(now: Instant, { nat, candidates: ours, isPortMapped }: OwnNetwork, { candidates, last, peer }: Told): void {
+  #decide(now: Instant, own: OwnNetwork, { candidates, isLast, peer }: Told): void {
     const { terms, isInitiator, attempt, trace } = this.#parts;
+    const { nat, isPortMapped } = own;
     const theirs = { type: peer.nat, filtering: peer.filtering };
     const plan = planAttempt(terms, nat, theirs, { isInitiator, isSwapped: attempt % 2 === 1 });
     const helped = { own: isPortMapped, peerCaps: peer.caps };
-    const ice = plan.ice || (plan.mode !== "force" && hasShortcut(ours, candidates, helped));
+    const ice = plan.ice || (plan.mode !== "force" && hasShortcut(own.candidates, candidates, helped));
     this.#plan = { ...plan, ice };
     trace.step(now, "plan", `${nat.type} to ${peer.nat}: ${plan.way}, hard-NAT ${plan.role ?? "no"}`);
     if (!ice && plan.role === undefined) {
-      this.#fail(now, nat.type === "blocked" || peer.nat === "blocked" ? "udp-blocked" : "both-symmetric");
+      this.cancel(now, nat.type === "blocked" || peer.nat === "blocked" ? "udp-blocked" : "both-symmetric");
       return;
     }
     this.#state = { name: "ready", until: now + START_MS };
-    if (!ice) return;
-    this.#agent = this.#makeAgent(ours);
-    this.#agent.addRemotes(candidates, last);
-  }
-
-  #makeAgent(candidates: readonly LocalCandidate[]): IceAgent {
-    const { random, isInitiator: controlling, ice } = this.#parts;
-    const agent = new IceAgent({ random, controlling, local: ice.local, candidates });
-    agent.setRemote(ice.remote);
-    return agent;
+    this.#race = new Race(this.#parts, {
+      plan: this.#plan,
+      own: { nat: nat.type, candidates: own.candidates },
+      peer: { nat: peer.nat, candidates, isLast },
+    });
   }
 
   #start(now: Instant, at: Instant): void {
-    const { mode, role } = this.#plan;
-    const { terms, remembered } = this.#parts;
     this.#state = { name: "running" };
-    this.#agent?.start(now);
-    if (role !== undefined) {
-      // What worked the last time need not wait until ICE has failed once more.
-      const isAtOnce = this.#agent === undefined || remembered?.winner === "hardnat";
-      this.#hardNatAt = isAtOnce ? at : mode === "assist" ? at + terms.assistDelayMs : NEVER;
-    }
+    this.#race?.start(now, at);
     this.handleTimeout(now);
-  }
-
-  #run(now: Instant): void {
-    if (now >= this.#hardNatAt) this.#beginHardNat(now);
-    this.#proof.handleTimeout(now);
-    if (this.#proof.isOpen || this.#hardNatAt < NEVER) return;
-    const isIceTrying = this.#agent !== undefined && !this.#isIceFound;
-    const isHardNatTrying = this.#hardNat?.isOver === false && !this.#isHardNatFound;
-    if (isIceTrying || isHardNatTrying) return;
-    this.#fail(now, this.#proof.hasAny ? "unproven" : "punch-failed");
-  }
-
-  /** Lets ICE and hard-NAT send and tell. */
-  #drive(now: Instant): void {
-    const agent = this.#agent;
-    if (agent !== undefined) {
-      if (now >= agent.nextTimeout()) agent.handleTimeout(now);
-      for (let next = agent.pollTransmit(); next !== undefined; next = agent.pollTransmit())
-        this.#parts.out.transmits.push(next);
-      for (let event = agent.pollEvent(); event !== undefined; event = agent.pollEvent()) this.#onIce(now, event);
-    }
-    const hardNat = this.#hardNat;
-    if (hardNat === undefined) return;
-    hardNat.handleTimeout(now);
-    for (let event = hardNat.pollEvent(); event !== undefined; event = hardNat.pollEvent()) this.#onHardNat(now, event);
-  }
-
-  #onIce(now: Instant, event: IceEvent): void {
-    const { trace } = this.#parts;
-    switch (event.type) {
-      case "selected": {
-        const { socket, local, remote } = event;
-        this.#isIceFound = true;
-        trace.step(now, "ice-selected", `${local.type} to ${remote.type} ${formatEndpoint(remote.endpoint)}`);
-        this.#proof.add(now, { winner: "ice", address: { socket, remote: remote.endpoint } });
-        return;
-      }
-      case "failed":
-        this.#iceCause = event.cause;
-        trace.step(now, "ice-failed", `${event.cause}, ${this.#agent?.pairs.length ?? 0} pairs`);
-        this.#endIce();
-        // Fallback, or assist that need not wait any more: both causes are worth it.
-        if (this.#plan.role !== undefined && this.#hardNat === undefined) this.#hardNatAt = now;
-        return;
-      case "consent-lost":
-        // From the proof on the pipe's sealed challenges are the consent.
-        return;
-      default:
-        event satisfies never;
-    }
-  }
-
-  #beginHardNat(now: Instant): void {
-    this.#hardNatAt = NEVER;
-    const { role } = this.#plan;
-    if (role === undefined) return;
-    this.#enteredHardNat = true;
-    const { requestPunch, terms } = this.#parts;
-    const fixed = role === "nat3" ? this.#ownNat?.type : this.#told?.peer.nat;
-    this.#hardNat = new HardNat(now, role, {
-      ...this.#parts,
-      settings: terms.settings,
-      portFixed: fixed === "cone" || fixed === "open" ? true : fixed === "symmetric" ? false : undefined,
-      request: (at, reflex) => requestPunch(at, role, reflex),
-    });
-    this.handleTimeout(now);
-  }
-
-  #onHardNat(now: Instant, event: HardNatEvent): void {
-    if (event.type === "found") {
-      this.#isHardNatFound = true;
-      this.#proof.add(now, { winner: "hardnat", address: event.address });
-      return;
-    }
-    this.#hardNatCause = event.cause;
-  }
-
-  #fail(now: Instant, verdict: string): void {
-    this.#end(now, null, verdict);
-    this.#dissolve(now);
   }
 
   #end(now: Instant, winner: Found["winner"] | null, verdict: string): void {
     const { attempt, trace } = this.#parts;
-    const { way, mode, role } = this.#plan;
+    const { way, mode } = this.#plan;
+    const { causes = { ice: null, hardNat: null }, role = null, packets = 0 } = this.#race ?? {};
     this.#report = {
-      attempt,
-      mode,
-      way,
-      role: this.#enteredHardNat ? (role ?? null) : null,
-      winner,
+      ...{ attempt, mode, way, role, winner, verdict, packets },
       elapsedMs: now - this.#startedAt,
-      iceCause: this.#iceCause,
-      hardNatCause: this.#hardNatCause,
-      verdict,
+      iceCause: causes.ice,
+      hardNatCause: causes.hardNat,
       wasMediated: this.#wasMediated,
-      enteredHardNat: this.#enteredHardNat,
-      packets: this.#hardNat?.packets ?? 0,
+      enteredHardNat: role !== null,
     };
     trace.end(this.#report);
   }
 
-  #endIce(): void {
-    this.#agent?.stop();
-    this.#agent = undefined;
-  }
-
   #dissolve(now: Instant): void {
-    this.#hardNat?.release(now, this.#state.name === "won" ? this.#state.kept : undefined);
-    this.#endIce();
-    this.#proof.end();
-    this.#hardNatAt = NEVER;
+    this.#race?.end(now);
     this.#state = { name: "over" };
   }
 }

@@ -92,10 +92,6 @@ export class HardNat {
     parts.trace.step(now, "hardnat-begun", `as ${role}`);
   }
 
-  get wasIntroduced(): boolean {
-    return this.#target !== undefined;
-  }
-
   get packets(): number {
     return this.#state.name === "punching" ? this.#state.machine.packets : this.#packets;
   }
@@ -116,12 +112,14 @@ export class HardNat {
     return true;
   }
 
-  introduced(now: Instant, role: PunchRole, target: Endpoint, delayMs: number): void {
-    if (this.#state.name !== "asked" || role !== this.role) return;
+  /** True: it had asked to be. */
+  introduced(now: Instant, role: PunchRole, target: Endpoint, delayMs: number): boolean {
+    if (this.#state.name !== "asked" || role !== this.role) return false;
     this.#target = target;
     this.#state = { name: "introduced", target, at: now + delayMs };
     this.#parts.trace.step(now, "introduced", `to ${target.address}, in ${Math.round(delayMs)} ms`);
     this.handleTimeout(now);
+    return true;
   }
 
   rejected(now: Instant, reason: string): void {
