@@ -88,6 +88,7 @@ server:
       - 0.0.0.0:3478
       - 0.0.0.0:3479
     public_addrs: []
+  peers: true
 p2p:
   direct: true
   listen_addr: 0.0.0.0:0
