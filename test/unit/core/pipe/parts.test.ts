@@ -47,3 +47,9 @@ test("a half that says it is the third, or none at all, is dropped", () => {
   expect([reassembly.take(0, 2, third), reassembly.take(0, 2, new Uint8Array(3))]).toEqual([undefined, undefined]);
   expect(reassembly.dropped).toBe(2);
 });
+
+test("a half that no path would have taken is not kept", () => {
+  const reassembly = new Reassembly();
+  const large = new Uint8Array(1_473);
+  expect([reassembly.take(0, 2, large), reassembly.dropped]).toEqual([undefined, 1]);
+});
