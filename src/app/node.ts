@@ -56,18 +56,22 @@ export async function runNode(config: Config, signal: AbortSignal, rereads: Rere
   for (const start of [startTunnelRoles, startPeerRoles])
     await start({ config, identity, log, stats, uplink, contextOf, parts, disposal });
   logStart(log, config, identity, parts.roles, http.port);
-  const { watch, plane } = parts;
+  const { watch } = parts;
   if (watch !== undefined) disposal.use(rereads((read) => reread(read, watch, log)));
 
   await aborted(signal);
   log.info("draining", { at_most_ms: DRAIN_MS });
   const deadline = AbortSignal.timeout(DRAIN_MS);
+  await drain(parts, uplink, deadline);
+  log.info("stopped", { drained: !deadline.aborted });
+}
+
+async function drain({ roles, watch, plane }: Parts, uplink: Uplink | undefined, deadline: AbortSignal): Promise<void> {
   // Peers are told over the lanes that go next.
   plane?.end();
   const unwatched = unlessAborted(Promise.resolve(watch?.[Symbol.asyncDispose]()), deadline);
-  await Promise.all([...parts.roles.map((role) => role.drain(deadline)), unwatched]);
+  await Promise.all([...roles.map((role) => role.drain(deadline)), unwatched]);
   await uplink?.drain(deadline);
-  log.info("stopped", { drained: !deadline.aborted });
 }
 
 /** What a process is made of as it starts, and what its status is asked of. */
