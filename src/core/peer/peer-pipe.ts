@@ -1,19 +1,16 @@
-import { hmacSha256 } from "../crypto.ts";
-import type { Candidate } from "../ice/candidate.ts";
 import type { IceCredentials } from "../ice/credentials.ts";
 import type { Datagram } from "../machine.ts";
-import type { Endpoint } from "../net/endpoint.ts";
 import type { PipeAgreement } from "../pipe/handshake.ts";
 import { type DirectAddress, Pipe, type PipeEvent, type PipeOutput, type PipePath } from "../pipe/pipe.ts";
-import type { PunchRole } from "../punch/probe.ts";
 import { type Instant, NEVER } from "../time.ts";
 import type { PeerInfo } from "../wire/signal.ts";
-import { DirectAttempt } from "./direct-attempt.ts";
+import { type AttemptSignal, Attempts } from "./attempts.ts";
+import { explanationOf } from "./explanation.ts";
 import type { HardNatTerms } from "./hard-nat-plan.ts";
-import type { AttemptReport, DirectPath, PipeId } from "./peer-event.ts";
+import type { DirectPath, PipeId } from "./peer-event.ts";
 import type { PeerShared } from "./peer-shared.ts";
 import { PROOF_MS } from "./proof.ts";
-import { type AttemptTrace, type PipeExplanation, Trace } from "./trace.ts";
+import type { PipeExplanation } from "./trace.ts";
 
 export interface PeerPipeOptions {
   readonly now: Instant;
@@ -30,19 +27,11 @@ export interface PeerPipeOptions {
 /** A responder's pipe that nobody has sent a sealed packet on by then was opened by nobody who has the keys. */
 export const UNPROVEN_MS = 15_000;
 const GREET_MS = 1_000;
-/** Datagrams flowed within so long: a direct path is worth another attempt. */
-const ACTIVE_MS = 30_000;
-/** Attempts that the other end may ask for; DESIGN "Signalling". */
-const ATTEMPTS_PER_WINDOW = 8;
-const WINDOW_MS = 10_000;
-const LAST_ATTEMPT = 0xffff;
-const KEPT_TRACES = 8;
 
 /**
  * One end of an open pipe: the sealed `Pipe`, its channel through the server, and the attempts to take it off there.
- * The initiator begins them: when the pipe opens, when its network changes, and after a failure or a loss as
- * `PeerMemory` allows, while datagrams flow. The responder joins them, once the initiator has shown that it has the
- * keys: before that, the offer may have been a recorded one.
+ * What the other end sends first shows that it has the keys: before that an offer may have been a recorded one, so the
+ * initiator greets, the responder stays unheard of, and neither tries to go direct.
  */
 export class PeerPipe {
   readonly id: PipeId;
@@ -53,28 +42,20 @@ export class PeerPipe {
   readonly #shared: PeerShared;
   readonly #options: PeerPipeOptions;
   readonly #pipe: Pipe;
+  readonly #attempts: Attempts;
   readonly #output: PipeOutput = { relay: [], direct: [] };
-  readonly #traces: Trace[] = [];
-  readonly #askedAt: Instant[] = [];
   #isProven = false;
   #hasChannel = true;
   #closedWith: string | undefined;
-  #peerInfo: PeerInfo;
-  #attempt: DirectAttempt | undefined;
-  #attemptNumber = -1;
-  #toldOf: AttemptReport | undefined;
-  #wantsAttempt: boolean;
-  /** Until then an address from elsewhere is being tried. */
-  #attemptFrom: Instant = Number.NEGATIVE_INFINITY;
-  #verdict = "";
   #direct: DirectPath | undefined;
   #activeAt: Instant;
   #greetAt: Instant;
   readonly #unprovenUntil: Instant;
 
   constructor(shared: PeerShared, options: PeerPipeOptions) {
-    const { now, id, service, channel, role, agreement, peerInfo } = options;
+    const { now, id, service, channel, role, agreement } = options;
     const { random, prefer } = shared.options;
+    const isInitiator = role === "initiator";
     this.#shared = shared;
     this.#options = options;
     this.id = id;
@@ -82,16 +63,23 @@ export class PeerPipe {
     this.service = service;
     this.channel = channel;
     this.role = role;
-    this.#peerInfo = peerInfo;
     shared.sessions.bind(agreement.receive.session, this);
     this.#pipe = new Pipe({
-      ...{ now, agreement, random, prefer, initiator: role === "initiator", keepaliveMs: shared.keepaliveMs },
+      ...{ now, agreement, random, prefer, initiator: isInitiator, keepaliveMs: shared.keepaliveMs },
       takeSession: () => shared.sessions.bind(shared.sessions.take(), this),
       releaseSession: (session) => shared.sessions.release(session),
     });
+    this.#attempts = new Attempts(shared, {
+      ...options,
+      peer: this.peer,
+      isInitiator,
+      isReady: () => this.#isProven && this.#hasChannel && this.#closedWith === undefined,
+      isDirect: () => this.#direct !== undefined,
+      activeAt: () => this.#activeAt,
+      prove: (at, address) => this.#pipe.tryDirect(at, address, this.#output),
+    });
     this.#activeAt = now;
-    this.#wantsAttempt = role === "initiator";
-    this.#greetAt = role === "initiator" ? now : NEVER;
+    this.#greetAt = isInitiator ? now : NEVER;
     this.#unprovenUntil = now + UNPROVEN_MS;
   }
 
@@ -116,7 +104,7 @@ export class PeerPipe {
 
   /** The server has opened the channel that was accepted. */
   accepted(peerInfo: PeerInfo): void {
-    this.#peerInfo = peerInfo;
+    this.#attempts.learn(peerInfo);
   }
 
   send(now: Instant, flow: number, datagram: Uint8Array): void {
@@ -139,56 +127,31 @@ export class PeerPipe {
 
   /** An address that may work, from elsewhere than an attempt of this pipe. */
   tryDirect(now: Instant, address: DirectAddress): void {
-    this.#attemptFrom = now + PROOF_MS;
+    this.#attempts.holdUntil(now + PROOF_MS);
     this.#pipe.tryDirect(now, address, this.#output);
     this.#flush(now);
   }
 
-  /** Of this attempt, which the other end may just have begun. */
-  handleCandidates(
-    now: Instant,
-    number: number,
-    candidates: readonly Candidate[],
-    last: boolean,
-    peer: PeerInfo,
-  ): void {
-    this.#peerInfo = peer;
-    if (number > this.#attemptNumber && this.#mayJoin(now)) this.#begin(now, number);
-    if (number === this.#attemptNumber) this.#attempt?.handleCandidates(now, candidates, last, peer);
-    this.#settle(now);
-  }
-
-  startPunching(now: Instant, number: number, delayMs: number): void {
-    if (number === this.#attemptNumber) this.#attempt?.startPunching(now, delayMs);
-    this.#settle(now);
-  }
-
-  introduced(now: Instant, number: number, role: PunchRole, peerReflex: Endpoint, delayMs: number): void {
-    if (number === this.#attemptNumber) this.#attempt?.introduced(now, role, peerReflex, delayMs);
-    this.#settle(now);
-  }
-
-  punchRejected(now: Instant, number: number, reason: string): void {
-    if (number === this.#attemptNumber) this.#attempt?.punchRejected(now, reason);
+  handleSignal(now: Instant, event: AttemptSignal): void {
+    this.#attempts.handleSignal(now, event);
     this.#settle(now);
   }
 
   socketsOpened(now: Instant, first: number, count: number): boolean {
-    const isOurs = this.#attempt?.socketsOpened(now, first, count) === true;
+    const isOurs = this.#attempts.socketsOpened(now, first, count);
     this.#settle(now);
     return isOurs;
   }
 
   /** True: it was a check of this pipe's ICE. */
   handleStun(now: Instant, datagram: Datagram): boolean {
-    const isOurs = this.#attempt?.handleStun(now, datagram) === true;
+    const isOurs = this.#attempts.handleStun(now, datagram);
     if (isOurs) this.#settle(now);
     return isOurs;
   }
 
   handleProbe(now: Instant, datagram: Datagram): void {
-    if (this.#attempt === undefined) return;
-    this.#attempt.handleProbe(now, datagram);
+    this.#attempts.handleProbe(now, datagram);
     this.#settle(now);
   }
 
@@ -197,7 +160,7 @@ export class PeerPipe {
     if (!this.#hasChannel) return;
     this.#shared.signals.close(this.channel, reason);
     this.#hasChannel = false;
-    this.#attempt?.cancel(now, "rendezvous-no-relay");
+    this.#attempts.cancel(now, "rendezvous-no-relay");
     this.#settle(now);
     if (this.#direct === undefined) this.#end(now, reason);
   }
@@ -206,8 +169,7 @@ export class PeerPipe {
   networkChanged(now: Instant, isElsewhere: boolean): void {
     this.#pipe.keepaliveMs = this.#shared.keepaliveMs;
     if (this.role !== "initiator") return;
-    if (isElsewhere) this.#attempt?.cancel(now, "network-changed");
-    if (isElsewhere || this.#direct === undefined) this.#wantsAttempt = true;
+    if (isElsewhere || this.#direct === undefined) this.#attempts.want(now, isElsewhere);
     this.#settle(now);
   }
 
@@ -216,16 +178,14 @@ export class PeerPipe {
     if (!this.#isProven) this.#awaitProof(now);
     this.#flush(now);
     if (this.#closedWith !== undefined) return;
-    this.#attempt?.handleTimeout(now);
+    this.#attempts.handleTimeout(now);
     this.#settle(now);
-    if (now >= this.#nextAttemptAt()) this.#begin(now, this.#nextNumber());
   }
 
   nextTimeout(now: Instant): Instant {
     if (this.#closedWith !== undefined) return NEVER;
     const proof = this.#isProven ? NEVER : Math.min(this.#greetAt, this.#unprovenUntil);
-    const attempt = this.#attempt?.nextTimeout() ?? NEVER;
-    return Math.min(this.#pipe.nextTimeout(now), proof, attempt, this.#nextAttemptAt());
+    return Math.min(this.#pipe.nextTimeout(now), proof, this.#attempts.nextTimeout());
   }
 
   /** Says goodbye on every path and leaves nothing behind. */
@@ -242,34 +202,26 @@ export class PeerPipe {
   }
 
   explain(now: Instant): PipeExplanation {
-    const { network, memory } = this.#shared;
-    const retryAt = this.role === "initiator" && this.#direct === undefined ? memory.nextAt(this.peer) : NEVER;
-    return {
-      pipe: this.id,
-      peer: this.peer,
-      service: this.service,
-      role: this.role,
-      state: "open",
-      route: this.#pipe.route,
+    const { peerInfo, traces, verdict } = this.#attempts;
+    const { route, relayRttMs = null, directRttMs = null, counters } = this.#pipe;
+    const isRetried = this.role === "initiator" && this.#direct === undefined;
+    const { id: pipe, peer, service, role } = this;
+    return explanationOf(this.#shared, {
+      ...{ pipe, peer, service, role, state: "open", route, relayRttMs, directRttMs, attempts: traces, counters },
       direct: this.#direct ?? null,
-      relayRttMs: this.#pipe.relayRttMs ?? null,
-      directRttMs: this.#pipe.directRttMs ?? null,
       mode: this.#options.terms.mode,
-      ownNat: network?.nat ?? { type: "unknown", filtering: null },
-      peerNat: { type: this.#peerInfo.nat, filtering: this.#peerInfo.filtering },
-      peerReflex: this.#peerInfo.reflex,
-      attempts: this.#traces.map((trace): AttemptTrace => trace.snapshot()),
-      retryInMs: retryAt === NEVER ? null : Math.max(0, retryAt - now),
-      verdict: this.#direct === undefined ? (this.#shared.whyNot(this.#peerInfo) ?? this.#verdict) : "direct",
-      counters: this.#pipe.counters,
-    };
+      peerNat: { type: peerInfo.nat, filtering: peerInfo.filtering },
+      peerReflex: peerInfo.reflex,
+      retryInMs: isRetried ? Math.max(0, this.#shared.memory.nextAt(peer) - now) : null,
+      verdict: this.#direct === undefined ? verdict : "direct",
+    });
   }
 
   /** The first packet proves who is there; one over an address that the attempt has found is the initiator's choice. */
   #authentic(now: Instant, path: PipePath): void {
     if (!this.#isProven) this.#prove();
-    if (this.role === "initiator" || path === "relay" || !this.#isTrying) return;
-    if (this.#attempt?.whoFound(path) !== undefined) this.#pipe.tryDirect(now, path, this.#output);
+    if (this.role === "initiator" || path === "relay") return;
+    if (this.#attempts.expects(path)) this.#pipe.tryDirect(now, path, this.#output);
   }
 
   #prove(): void {
@@ -289,71 +241,11 @@ export class PeerPipe {
     this.#pipe.greet(now, this.#output);
   }
 
-  /** Of the initiator, whose proof is the answer to its greeting: by then the responder is ready for an attempt, too. */
-  #nextAttemptAt(): Instant {
-    const isReady = this.role === "initiator" && this.#isProven && this.#hasChannel && this.#closedWith === undefined;
-    if (!isReady || this.#isTrying || this.#shared.whyNot(this.#peerInfo) !== undefined) return NEVER;
-    if (this.#nextNumber() > LAST_ATTEMPT) return NEVER;
-    const at = Math.max(this.#shared.memory.nextAt(this.peer), this.#attemptFrom);
-    if (this.#wantsAttempt) return at;
-    return this.#direct !== undefined || at > this.#activeAt + ACTIVE_MS ? NEVER : at;
-  }
-
-  get #isTrying(): boolean {
-    return this.#attempt !== undefined && this.#attempt.report === undefined;
-  }
-
-  /** Even ones have the roles of hard-NAT as measured, odd ones the other way round: every second try. */
-  #nextNumber(): number {
-    const next = this.#attemptNumber + 1;
-    const isSwapped = this.#shared.memory.punches(this.peer) % 2 === 1;
-    return (next % 2 === 1) === isSwapped ? next : next + 1;
-  }
-
-  #mayJoin(now: Instant): boolean {
-    const isReady = this.#isProven && this.#hasChannel && this.#closedWith === undefined;
-    if (!isReady || this.#shared.whyNot(this.#peerInfo) !== undefined) return false;
-    const asked = this.#askedAt;
-    while (asked[0] !== undefined && now - asked[0] >= WINDOW_MS) asked.shift();
-    return asked.length < ATTEMPTS_PER_WINDOW && asked.push(now) > 0;
-  }
-
-  #begin(now: Instant, number: number): void {
-    this.#attempt?.cancel(now, "superseded");
-    this.#tellAttempt(now);
-    const { random } = this.#shared.options;
-    const { agreement, iceLocal, terms } = this.#options;
-    const { out, reflex, overall, memory, signals } = this.#shared;
-    const trace = new Trace(now, number);
-    this.#traces.push(trace);
-    if (this.#traces.length > KEPT_TRACES) this.#traces.shift();
-    this.#attemptNumber = number;
-    this.#wantsAttempt = false;
-    out.events.push({ type: "attempt-started", pipe: this.id, attempt: number, mode: terms.mode });
-    this.#attempt = new DirectAttempt(now, {
-      ...{ random, out, trace, reflex, overall, terms, attempt: number, probeKey: agreement.probeKey },
-      socket: this.#shared.punchSocket,
-      isInitiator: this.role === "initiator",
-      ice: { local: credentialsOf(iceLocal, number), remote: credentialsOf(agreement.peer.ice, number) },
-      remembered: memory.worked(this.peer),
-      gather: () => this.#shared.ownNetwork(),
-      sendCandidates: (candidates) => void signals.sendCandidates(this.channel, number, candidates, true),
-      requestPunch: (at, role, seen) => signals.requestPunch(at, this.channel, number, role, seen),
-      acknowledgePunch: () => signals.acknowledgePunch(this.channel, number),
-      prove: (at, address) => this.#pipe.tryDirect(at, address, this.#output),
-    });
-    this.#settle(now);
-  }
-
-  /** What the pipe wants sent, then what became of the attempt. */
   #settle(now: Instant): void {
     const { direct, directRttMs = 0 } = this.#pipe;
     // Another attempt may come to what is in use: there is nothing left to prove.
-    if (this.#isTrying && direct !== undefined && this.#attempt?.hasFound(direct) === true)
-      this.#directUp(now, direct, directRttMs);
+    if (direct !== undefined && this.#attempts.hasFound(direct)) this.#directUp(now, direct, directRttMs);
     this.#flush(now);
-    this.#tellAttempt(now);
-    if (this.#attempt?.isOver === true) this.#attempt = undefined;
   }
 
   #flush(now: Instant): void {
@@ -394,27 +286,11 @@ export class PeerPipe {
 
   #directUp(now: Instant, { socket, remote }: DirectAddress, rttMs: number): void {
     const { mode } = this.#options.terms;
-    const won = this.#attempt?.directUp(now, { socket, remote });
+    const won = this.#attempts.directUp(now, { socket, remote });
     const meta = won ?? { winner: "peer" as const, elapsedMs: 0, mode, role: null };
     this.#shared.fans.claim(socket, this);
     this.#direct = { socket, remote, rttMs, meta };
-    this.#wantsAttempt = false;
     this.#shared.out.events.push({ type: "direct-up", pipe: this.id, path: this.#direct });
-    this.#tellAttempt(now);
-  }
-
-  #tellAttempt(now: Instant): void {
-    const report = this.#attempt?.report;
-    if (report === undefined || this.#toldOf === report) return;
-    this.#toldOf = report;
-    const { memory, signals, out } = this.#shared;
-    const { winner, role, elapsedMs, verdict, enteredHardNat } = report;
-    this.#verdict = verdict;
-    if (winner !== null) memory.succeeded(this.peer, { winner, role, elapsedMs, at: now });
-    // What this end learnt of its network meanwhile may well change the outcome: that is no reason to wait.
-    else if (!CANCELLED.has(verdict) && !this.#wantsAttempt) memory.failed(now, this.peer, enteredHardNat);
-    if (this.#hasChannel) signals.result(this.channel, winner ?? "none", elapsedMs, verdict);
-    out.events.push({ type: "attempt-ended", pipe: this.id, report });
   }
 
   #end(now: Instant, reason: string): void {
@@ -422,9 +298,7 @@ export class PeerPipe {
     this.#closedWith = reason;
     this.#pipe.close(reason, this.#output);
     this.#flush(now);
-    this.#attempt?.cancel(now, "closed");
-    this.#tellAttempt(now);
-    this.#attempt = undefined;
+    this.#attempts.cancel(now, "closed");
     if (this.#direct !== undefined) this.#shared.out.events.push({ type: "direct-down", pipe: this.id });
     this.#direct = undefined;
     this.#shared.fans.release(this);
@@ -434,17 +308,4 @@ export class PeerPipe {
     const { malformed, "wrong-session": wrong, forged, replayed } = this.#pipe.counters.refused;
     return malformed + wrong + forged + replayed;
   }
-}
-
-/** Ends of an attempt that say nothing about the next one. */
-const CANCELLED: ReadonlySet<string> = new Set(["closed", "superseded", "network-changed", "direct"]);
-
-/** RFC 8445 §9: each attempt has its own, made of those in the signed offers so that both ends know them. */
-function credentialsOf({ ufrag, pwd }: IceCredentials, attempt: number): IceCredentials {
-  if (attempt === 0) return { ufrag, pwd };
-  const utf8 = new TextEncoder();
-  return {
-    ufrag: `${ufrag}/${attempt.toString(36)}`,
-    pwd: hmacSha256(utf8.encode(pwd), utf8.encode(`attempt ${attempt}`)).toBase64(),
-  };
 }

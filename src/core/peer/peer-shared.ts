@@ -3,6 +3,8 @@ import { ipFamily } from "../net/ip.ts";
 import { KEEPALIVE_MS } from "../pipe/path-monitor.ts";
 import { OVERALL_LIMITS, PunchBudget } from "../punch/budget.ts";
 import { SignalClient } from "../signal/client.ts";
+import type { SignalClientEvent } from "../signal/client-event.ts";
+import type { Instant } from "../time.ts";
 import type { PeerInfo } from "../wire/signal.ts";
 import type { OwnNetwork } from "./direct-attempt.ts";
 import { FanSockets } from "./fan-sockets.ts";
@@ -12,6 +14,8 @@ import type { PeerNetwork, PeerOptions } from "./peer-options.ts";
 import { ServerReflex } from "./server-reflex.ts";
 import { SessionNumbers } from "./session-numbers.ts";
 import { CAP_DIRECT, CAP_PORT_MAPPED } from "./shortcut.ts";
+
+type StunCredential = Extract<SignalClientEvent, { type: "stun-credential" }>;
 
 const LEAST_KEEPALIVE_MS = 1_000;
 
@@ -47,6 +51,15 @@ export class PeerShared {
   get punchSocket(): number {
     const hosts = this.network?.gathered.hosts ?? [];
     return hosts.find(({ endpoint }) => ipFamily(endpoint.address) === 4)?.socket ?? 0;
+  }
+
+  /** Asked under it, the server's STUN port tells the server which address is ours. */
+  useCredential(now: Instant, address: string | undefined, credential: StunCredential): void {
+    const { username, password, port } = credential;
+    // The shared socket that punches is one of IPv4.
+    const isReachable = port !== 0 && address !== undefined && ipFamily(address) === 4;
+    this.reflex.setServer(isReachable ? { endpoint: { address, port }, username, password } : undefined);
+    if (this.network !== undefined) this.reflex.refresh(now, this.punchSocket);
   }
 
   /** Why nothing at all is tried with such a peer; undefined: it is. */

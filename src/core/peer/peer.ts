@@ -1,11 +1,12 @@
 import type { Datagram, Machine, Transmit } from "../machine.ts";
-import { ipFamily } from "../net/ip.ts";
 import { looksSealed, readSession } from "../pipe/packet.ts";
 import type { SignalClientEvent } from "../signal/client-event.ts";
 import { RECONNECT_GRACE_MS } from "../signal/limits.ts";
 import { looksLikeStun } from "../stun/message.ts";
 import { type Instant, NEVER } from "../time.ts";
 import type { Signal, SignalInput } from "../wire/signal.ts";
+import type { AttemptSignal } from "./attempts.ts";
+import { networkChange } from "./network-change.ts";
 import type { ChannelDatagram, FlowDatagram, PeerEvent, PipeId, SocketRequest } from "./peer-event.ts";
 import type { PeerNetwork, PeerOptions } from "./peer-options.ts";
 import type { PeerPipe } from "./peer-pipe.ts";
@@ -53,8 +54,9 @@ export class Peer implements Machine<PeerEvent> {
     const before = this.#shared.network;
     this.#shared.network = network;
     signals.setPeerInfo(now, this.#shared.ownInfo());
-    if (before !== undefined && keyOf(before) !== keyOf(network)) {
-      const isElsewhere = hostsOf(before) !== hostsOf(network);
+    const change = before === undefined ? "none" : networkChange(before, network);
+    if (change !== "none") {
+      const isElsewhere = change === "elsewhere";
       memory.forget();
       if (isElsewhere) reflex.forget();
       for (const pipe of this.#pipes) pipe.networkChanged(now, isElsewhere);
@@ -254,7 +256,7 @@ export class Peer implements Machine<PeerEvent> {
         this.#shared.out.events.push({ type: "lanes-wanted" });
         return;
       case "stun-credential":
-        this.#credential(now, event);
+        this.#shared.useCredential(now, this.#server, event);
         return;
       case "registered":
         return;
@@ -288,25 +290,11 @@ export class Peer implements Machine<PeerEvent> {
       case "accepted":
         pipe?.accepted(event.peer);
         return;
-      case "candidates":
-        pipe?.handleCandidates(now, event.attempt, event.candidates, event.last, event.peer);
-        return;
-      case "start-punching":
-        pipe?.startPunching(now, event.attempt, event.delayMs);
-        return;
-      case "introduced":
-        pipe?.introduced(now, event.attempt, event.role, event.peerReflex, event.delayMs);
-        return;
-      case "punch-rejected":
-        pipe?.punchRejected(now, event.attempt, event.reason);
-        return;
-      case "punch-acknowledged":
-        return;
       case "closed":
         if (pipe !== undefined) this.#channelLost(now, pipe, event.reason);
         return;
       default:
-        event satisfies never;
+        pipe?.handleSignal(now, event);
     }
   }
 
@@ -314,30 +302,6 @@ export class Peer implements Machine<PeerEvent> {
     pipe.channelLost(now, reason);
     if (pipe.role === "initiator") this.#openings.get(pipe.id)?.channelLost(now);
   }
-
-  /** Asked under it, the server's STUN port tells the server which address is ours. */
-  #credential(now: Instant, event: Extract<SignalClientEvent, { type: "stun-credential" }>): void {
-    const { reflex, punchSocket } = this.#shared;
-    const { username, password, port } = event;
-    const address = this.#server;
-    // The shared socket that punches is one of IPv4.
-    const isReachable = port !== 0 && address !== undefined && ipFamily(address) === 4;
-    reflex.setServer(isReachable ? { endpoint: { address, port }, username, password } : undefined);
-    if (this.#shared.network !== undefined) reflex.refresh(now, punchSocket);
-  }
 }
 
-type PipeSignal = Exclude<
-  SignalClientEvent,
-  { type: "incoming" | "opened" | "failed" | "lost" | "lanes-wanted" | "stun-credential" | "registered" }
->;
-
-/** What decides whether another attempt may end otherwise. Ports of a symmetric NAT change all the time. */
-function keyOf(network: PeerNetwork): string {
-  const { nat, reflex, isPortMapped } = network;
-  return JSON.stringify([nat.type, nat.filtering, reflex?.address, isPortMapped, hostsOf(network)]);
-}
-
-function hostsOf({ gathered }: PeerNetwork): string {
-  return JSON.stringify(gathered.hosts);
-}
+type PipeSignal = AttemptSignal | Extract<SignalClientEvent, { type: "accepted" | "closed" }>;

@@ -2,6 +2,7 @@ import { createIceCredentials, type IceCredentials } from "../ice/credentials.ts
 import { PipeInitiator } from "../pipe/handshake.ts";
 import type { RequestId, SignalClientEvent } from "../signal/client-event.ts";
 import { type Instant, NEVER } from "../time.ts";
+import { explanationOf } from "./explanation.ts";
 import { agreeHardNat, hardNatWishes } from "./hard-nat-plan.ts";
 import type { PipeId } from "./peer-event.ts";
 import { PeerPipe } from "./peer-pipe.ts";
@@ -133,26 +134,11 @@ export class PipeOpening {
 
   explain(now: Instant): PipeExplanation {
     if (this.#pipe !== undefined) return this.#pipe.explain(now);
-    const { network, options } = this.#shared;
-    return {
-      pipe: this.id,
-      peer: this.to,
-      service: this.service,
-      role: "initiator",
+    return explanationOf(this.#shared, {
+      ...{ pipe: this.id, peer: this.to, service: this.service, role: "initiator", verdict: this.#reason },
       state: this.#asking === undefined ? "waiting" : "opening",
-      route: "relay",
-      direct: null,
-      relayRttMs: null,
-      directRttMs: null,
-      mode: options.hardNat.mode,
-      ownNat: network?.nat ?? { type: "unknown", filtering: null },
-      peerNat: null,
-      peerReflex: null,
-      attempts: [],
       retryInMs: this.#askAt === NEVER ? null : Math.max(0, this.#askAt - now),
-      verdict: this.#reason,
-      counters: null,
-    };
+    });
   }
 
   end(now: Instant, reason: string): void {

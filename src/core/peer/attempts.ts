@@ -1,0 +1,259 @@
+import { hmacSha256 } from "../crypto.ts";
+import type { IceCredentials } from "../ice/credentials.ts";
+import type { Datagram } from "../machine.ts";
+import type { PipeAgreement } from "../pipe/handshake.ts";
+import type { DirectAddress } from "../pipe/pipe.ts";
+import type { SignalClientEvent } from "../signal/client-event.ts";
+import { type Instant, NEVER } from "../time.ts";
+import type { PeerInfo } from "../wire/signal.ts";
+import { DirectAttempt } from "./direct-attempt.ts";
+import type { HardNatTerms } from "./hard-nat-plan.ts";
+import type { AttemptReport, DirectMeta, PipeId } from "./peer-event.ts";
+import type { PeerShared } from "./peer-shared.ts";
+import { type AttemptTrace, Trace } from "./trace.ts";
+
+/** What is said of an attempt on the control connection. */
+export type AttemptSignal = Extract<
+  SignalClientEvent,
+  { type: "candidates" | "start-punching" | "introduced" | "punch-rejected" | "punch-acknowledged" }
+>;
+
+/** The pipe that attempts are made for. */
+export interface AttemptsOptions {
+  readonly id: PipeId;
+  readonly peer: string;
+  readonly channel: number;
+  readonly isInitiator: boolean;
+  readonly agreement: PipeAgreement;
+  readonly iceLocal: IceCredentials;
+  readonly terms: HardNatTerms;
+  readonly peerInfo: PeerInfo;
+  /** It is open, proven, and has its channel. */
+  readonly isReady: () => boolean;
+  readonly isDirect: () => boolean;
+  /** When a datagram came or went last. */
+  readonly activeAt: () => Instant;
+  /** Has the pipe send sealed challenges there. */
+  readonly prove: (now: Instant, address: DirectAddress) => void;
+}
+
+/** Datagrams flowed within so long: a direct path is worth another attempt. */
+const ACTIVE_MS = 30_000;
+/** Attempts that the other end may ask for; DESIGN "Signalling". */
+const ATTEMPTS_PER_WINDOW = 8;
+const WINDOW_MS = 10_000;
+const LAST_ATTEMPT = 0xffff;
+const KEPT_TRACES = 8;
+/** Ends of an attempt that say nothing about the next one. */
+const CANCELLED: ReadonlySet<string> = new Set(["closed", "superseded", "network-changed", "direct"]);
+
+/**
+ * The attempts of one pipe, one at a time. The initiator begins them: when the pipe opens, when its network changes,
+ * and after a failure or a loss as `PeerMemory` allows, while datagrams flow. The responder joins them.
+ */
+export class Attempts {
+  readonly #shared: PeerShared;
+  readonly #options: AttemptsOptions;
+  readonly #traces: Trace[] = [];
+  readonly #joinedAt: Instant[] = [];
+  #peerInfo: PeerInfo;
+  #current: DirectAttempt | undefined;
+  #number = -1;
+  #toldOf: AttemptReport | undefined;
+  #verdict = "";
+  #isWanted: boolean;
+  /** Until then an address from elsewhere is being tried. */
+  #notBefore: Instant = Number.NEGATIVE_INFINITY;
+
+  constructor(shared: PeerShared, options: AttemptsOptions) {
+    this.#shared = shared;
+    this.#options = options;
+    this.#peerInfo = options.peerInfo;
+    this.#isWanted = options.isInitiator;
+  }
+
+  get peerInfo(): PeerInfo {
+    return this.#peerInfo;
+  }
+
+  get traces(): AttemptTrace[] {
+    return this.#traces.map((trace) => trace.snapshot());
+  }
+
+  /** Why the pipe stays on the relay. */
+  get verdict(): string {
+    return this.#shared.whyNot(this.#peerInfo) ?? this.#verdict;
+  }
+
+  get isTrying(): boolean {
+    return this.#current !== undefined && this.#current.report === undefined;
+  }
+
+  /** What the other end's network is, as the server said with the opened channel. */
+  learn(peerInfo: PeerInfo): void {
+    this.#peerInfo = peerInfo;
+  }
+
+  handleSignal(now: Instant, event: AttemptSignal): void {
+    const number = event.attempt;
+    if (event.type === "candidates") {
+      this.#peerInfo = event.peer;
+      if (number > this.#number && this.#mayJoin(now)) this.#begin(now, number);
+    }
+    const current = number === this.#number ? this.#current : undefined;
+    switch (event.type) {
+      case "candidates":
+        current?.handleCandidates(now, event.candidates, event.last, event.peer);
+        break;
+      case "start-punching":
+        current?.startPunching(now, event.delayMs);
+        break;
+      case "introduced":
+        current?.introduced(now, event.role, event.peerReflex, event.delayMs);
+        break;
+      case "punch-rejected":
+        current?.punchRejected(now, event.reason);
+        break;
+      case "punch-acknowledged":
+        break;
+      default:
+        event satisfies never;
+    }
+    this.#tell(now);
+  }
+
+  /** True: they were asked for by the attempt. */
+  socketsOpened(now: Instant, first: number, count: number): boolean {
+    const isOurs = this.#current?.socketsOpened(now, first, count) === true;
+    this.#tell(now);
+    return isOurs;
+  }
+
+  /** True: it was a check of the attempt's ICE. */
+  handleStun(now: Instant, datagram: Datagram): boolean {
+    const isOurs = this.#current?.handleStun(now, datagram) === true;
+    if (isOurs) this.#tell(now);
+    return isOurs;
+  }
+
+  handleProbe(now: Instant, datagram: Datagram): void {
+    this.#current?.handleProbe(now, datagram);
+    this.#tell(now);
+  }
+
+  handleTimeout(now: Instant): void {
+    this.#current?.handleTimeout(now);
+    this.#tell(now);
+    if (now >= this.#nextAt()) this.#begin(now, this.#nextNumber());
+  }
+
+  nextTimeout(): Instant {
+    return Math.min(this.#current?.nextTimeout() ?? NEVER, this.#nextAt());
+  }
+
+  /** The attempt has come to this address by itself. */
+  hasFound(address: DirectAddress): boolean {
+    return this.isTrying && this.#current?.hasFound(address) === true;
+  }
+
+  /** The attempt has come to this address, or is about to. */
+  expects(address: DirectAddress): boolean {
+    return this.isTrying && this.#current?.whoFound(address) !== undefined;
+  }
+
+  /** The pipe has proven it: what of the attempt has won it, if anything has. */
+  directUp(now: Instant, address: DirectAddress): DirectMeta | undefined {
+    this.#isWanted = false;
+    const meta = this.#current?.directUp(now, address);
+    this.#tell(now);
+    return meta;
+  }
+
+  /** No attempt until then: something else is being tried. */
+  holdUntil(at: Instant): void {
+    this.#notBefore = at;
+  }
+
+  /** Another one, as soon as the memory allows; `isUrgent`: whatever is under way has become pointless. */
+  want(now: Instant, isUrgent: boolean): void {
+    if (isUrgent) this.cancel(now, "network-changed");
+    this.#isWanted = true;
+  }
+
+  cancel(now: Instant, verdict: string): void {
+    this.#current?.cancel(now, verdict);
+    this.#tell(now);
+  }
+
+  /** When the initiator begins the next one; datagrams that flow make it come sooner. */
+  #nextAt(): Instant {
+    const { isInitiator, isReady, isDirect, activeAt, peer } = this.#options;
+    if (!isInitiator || !isReady() || this.isTrying || this.#shared.whyNot(this.#peerInfo) !== undefined) return NEVER;
+    if (this.#nextNumber() > LAST_ATTEMPT) return NEVER;
+    const at = Math.max(this.#shared.memory.nextAt(peer), this.#notBefore);
+    if (this.#isWanted) return at;
+    return isDirect() || at > activeAt() + ACTIVE_MS ? NEVER : at;
+  }
+
+  /** Even ones have the roles of hard-NAT as measured, odd ones the other way round: every second try. */
+  #nextNumber(): number {
+    const next = this.#number + 1;
+    const isSwapped = this.#shared.memory.failures(this.#options.peer) % 2 === 1;
+    return (next % 2 === 1) === isSwapped ? next : next + 1;
+  }
+
+  #mayJoin(now: Instant): boolean {
+    if (!this.#options.isReady() || this.#shared.whyNot(this.#peerInfo) !== undefined) return false;
+    const joined = this.#joinedAt;
+    while (joined[0] !== undefined && now - joined[0] >= WINDOW_MS) joined.shift();
+    return joined.length < ATTEMPTS_PER_WINDOW && joined.push(now) > 0;
+  }
+
+  #begin(now: Instant, attempt: number): void {
+    this.cancel(now, "superseded");
+    const { id: pipe, peer, channel, isInitiator, agreement, iceLocal, terms, prove } = this.#options;
+    const { out, reflex, overall, memory, signals, options, punchSocket: socket } = this.#shared;
+    const trace = new Trace(now, attempt);
+    this.#traces.push(trace);
+    if (this.#traces.length > KEPT_TRACES) this.#traces.shift();
+    this.#number = attempt;
+    this.#isWanted = false;
+    out.events.push({ type: "attempt-started", pipe, attempt, mode: terms.mode });
+    this.#current = new DirectAttempt(now, {
+      ...{ random: options.random, out, trace, reflex, overall, socket, isInitiator, attempt, terms, prove },
+      probeKey: agreement.probeKey,
+      ice: { local: credentialsOf(iceLocal, attempt), remote: credentialsOf(agreement.peer.ice, attempt) },
+      remembered: memory.worked(peer),
+      gather: () => this.#shared.ownNetwork(),
+      sendCandidates: (candidates) => void signals.sendCandidates(channel, attempt, candidates, true),
+      requestPunch: (at, role, seen) => signals.requestPunch(at, channel, attempt, role, seen),
+      acknowledgePunch: () => signals.acknowledgePunch(channel, attempt),
+    });
+    this.#tell(now);
+  }
+
+  #tell(now: Instant): void {
+    const report = this.#current?.report;
+    if (this.#current?.isOver === true) this.#current = undefined;
+    if (report === undefined || this.#toldOf === report) return;
+    this.#toldOf = report;
+    const { id: pipe, peer, channel } = this.#options;
+    const { memory, signals, out } = this.#shared;
+    const { winner, role, elapsedMs, verdict } = report;
+    this.#verdict = verdict;
+    if (winner !== null) memory.succeeded(peer, { winner, role, elapsedMs, at: now });
+    else if (!CANCELLED.has(verdict)) memory.failed(now, peer);
+    signals.result(channel, winner ?? "none", elapsedMs, verdict);
+    out.events.push({ type: "attempt-ended", pipe, report });
+  }
+}
+
+/** RFC 8445 §9: each attempt has its own, made of those in the signed offers so that both ends know them. */
+function credentialsOf({ ufrag, pwd }: IceCredentials, attempt: number): IceCredentials {
+  if (attempt === 0) return { ufrag, pwd };
+  const utf8 = new TextEncoder();
+  return {
+    ufrag: `${ufrag}/${attempt.toString(36)}`,
+    pwd: hmacSha256(utf8.encode(pwd), utf8.encode(`attempt ${attempt}`)).toBase64(),
+  };
+}
