@@ -9,7 +9,11 @@ export interface OwnAddress {
   /** Leading bits that the network shares. */
   readonly prefixLength: number;
   readonly scope: IpScope;
+  /** Of an interface without a link layer: what is sent there another program or packet carries on, as with WireGuard. */
+  readonly isTunnel: boolean;
 }
+
+const NO_LINK_LAYER = "00:00:00:00:00:00";
 
 /** Scopes of addresses at which another host can reach this one without being told an interface. */
 const REACHABLE: readonly IpScope[] = ["private", "shared", "public"];
@@ -17,11 +21,12 @@ const REACHABLE: readonly IpScope[] = ["private", "shared", "public"];
 /** This host's addresses on interfaces that are up, of the scopes asked for, in the system's order. */
 export function ownAddresses(scopes: readonly IpScope[] = REACHABLE): OwnAddress[] {
   return Object.entries(networkInterfaces()).flatMap(([interfaceName, addresses = []]) =>
-    addresses.flatMap(({ address: text, cidr }) => {
+    addresses.flatMap(({ address: text, cidr, mac, internal }) => {
       const address = canonicalIp(text);
       if (address === undefined || !scopes.includes(ipScope(address))) return [];
       const prefixLength = Number(cidr?.split("/")[1] ?? (ipFamily(address) === 4 ? 32 : 128));
-      return [{ address, interfaceName, prefixLength, scope: ipScope(address) }];
+      const isTunnel = mac === NO_LINK_LAYER && !internal;
+      return [{ address, interfaceName, prefixLength, scope: ipScope(address), isTunnel }];
     }),
   );
 }

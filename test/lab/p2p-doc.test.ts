@@ -2,7 +2,6 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { ADDRESSES } from "../contract/world.ts";
 import { describeLab } from "./describe-lab.ts";
-import type { Job } from "./job.ts";
 import { Lab } from "./lab.ts";
 import { openNatWorld } from "./nat-world.ts";
 import { PrivateHost } from "./private-host.ts";
@@ -18,6 +17,7 @@ const document = await Bun.file(join(import.meta.dir, "../../docs/p2p.md")).text
 const blocks = readSections(document).find(({ heading }) => heading === "WireGuard, home to office")?.blocks ?? [];
 
 const NAMES = [`${ADDRESSES.stun} vpn.example.com`];
+const LOGGED_MS = 60_000;
 const EXPLAINED = /^office, wireguard: (?:direct|over the server)/m;
 
 describeLab("docs/p2p.md", () => {
@@ -38,18 +38,21 @@ describeLab("docs/p2p.md", () => {
     for (const block of blocks) printed = await perform(block, hosts);
     expect(printed).toMatch(EXPLAINED);
 
-    for (const name of ["home", "office"]) await running.get(name)?.line(/"event":"pipe_direct"/);
+    await Promise.all(peers.map(({ direct }) => direct));
     // As large as the tunnel takes: 1,380 with the headers of IPv4 and ICMP.
     await home.run("ping -c 3 -W 2 -M do -s 1352 10.78.0.1");
     const { pipes } = JSON.parse(await home.run("ut nat explain office --json"));
     const { sentDirect, tooLarge } = pipes[0].counters;
     expect([sentDirect > 3, tooLarge]).toEqual([true, 0]);
+    // Both have found out by now what the tunnel's own interface is, and nobody goes through the tunnel to carry it.
+    await Promise.all(peers.map(({ natType }) => natType));
+    expect(JSON.stringify(pipes[0].attempts)).not.toContain("10.78.0.");
     expect(await office.run("ut nat explain home")).toMatch(/^home, wireguard: direct since .* by ICE within /m);
   }, 90_000);
 });
 
-/** The `ut` of each host. */
-const running = new Map<string, Job>();
+/** What the relay and the agent are expected to log, in whatever order. */
+const peers: { readonly direct: Promise<string>; readonly natType: Promise<string> }[] = [];
 /** Public keys by the word that stands for them. */
 const keys = new Map<string, string>();
 
@@ -72,6 +75,8 @@ async function perform(block: Block, hosts: Record<string, PrivateHost>): Promis
 
 async function start(name: string, host: PrivateHost, text: string): Promise<void> {
   const job = host.start(`ut at ${name}`, text);
-  running.set(name, job);
   await job.line(/"event":"start"/);
+  if (name === "server") return;
+  const direct = job.line(/"event":"pipe_direct"/, LOGGED_MS);
+  peers.push({ direct, natType: job.line(/"event":"nat_type"/, LOGGED_MS) });
 }

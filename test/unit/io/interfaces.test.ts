@@ -7,7 +7,7 @@ describe("own addresses", () => {
     const [name] = Object.entries(networkInterfaces()).find(([, list]) => list?.some(({ internal }) => internal)) ?? [];
     const loopback = ownAddresses(["loopback"]).filter(({ address }) => address === "127.0.0.1");
     expect(loopback).toEqual([
-      { address: "127.0.0.1", interfaceName: name as string, prefixLength: 8, scope: "loopback" },
+      { address: "127.0.0.1", interfaceName: name as string, prefixLength: 8, scope: "loopback", isTunnel: false },
     ]);
   });
 
