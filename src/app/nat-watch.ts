@@ -64,7 +64,7 @@ export interface NatView {
 export async function startNatWatch(options: NatWatchOptions): Promise<NatWatch> {
   const { host, port } = options.config.p2p.listen_addr;
   await using opening = new AsyncDisposableStack();
-  const fan = opening.use(await openFan([{ address: host, port }]));
+  const fan = opening.use(await openFan([{ address: host, port, dontFragment: true }]));
   const watch = new NatWatch(options, fan, await networkView(familyOf(host)));
   await watch.begin();
   opening.move();

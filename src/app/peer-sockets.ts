@@ -84,7 +84,7 @@ export class PeerSockets implements Disposable {
   async #open(first: number, count: number): Promise<void> {
     const group: Group = { first, count, fan: undefined, open: count, isOver: false };
     this.#groups.add(group);
-    const fan = await openFan(Array.from({ length: count }, () => ({}))).catch((error: unknown) => {
+    const fan = await openFan(Array.from({ length: count }, () => ({ dontFragment: true }))).catch((error: unknown) => {
       this.#log.warn("peer_sockets_fail", { sockets: count, err: error });
     });
     if (group.isOver) {

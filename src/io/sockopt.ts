@@ -25,6 +25,13 @@ const TCP_NOTSENT_LOWAT = linux ? 25 : 0x201;
 const TCP_RXT_CONNDROPTIME = 0x80;
 const IP_RECVERR = 11;
 const IPV6_RECVERR = 25;
+const IP_MTU_DISCOVER = 10;
+const IPV6_MTU_DISCOVER = 23;
+/** Linux `in.h`: never fragmented, on this host neither, whatever it believes to know of the path. */
+const PMTUDISC_PROBE = 3;
+/** macOS `netinet/in.h` and `netinet6/in6.h`. */
+const IP_DONTFRAG = 28;
+const IPV6_DONTFRAG = 62;
 
 /** Off lets Nagle's algorithm hold a small write back until the one before is acknowledged. */
 export function setNoDelay(fd: number, on: boolean): boolean {
@@ -65,6 +72,16 @@ export function clearReceiveErrors(fd: number): boolean {
   if (!linux) return true;
   const v4 = setInteger(fd, IPPROTO_IP, IP_RECVERR, 0);
   return setInteger(fd, IPPROTO_IPV6, IPV6_RECVERR, 0) || v4;
+}
+
+/**
+ * A datagram that is too large for its way is dropped instead of cut in pieces: only then a size that arrives whole says
+ * something about the path. False: it may be cut.
+ */
+export function setDontFragment(fd: number): boolean {
+  const [v4, v6, on] = linux ? [IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_PROBE] : [IP_DONTFRAG, IPV6_DONTFRAG, 1];
+  const six = setInteger(fd, IPPROTO_IPV6, v6, on);
+  return setInteger(fd, IPPROTO_IP, v4, on) || six;
 }
 
 /** Linux only; false where the kernel does not have the algorithm or does not allow it to this user. */

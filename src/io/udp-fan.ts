@@ -10,6 +10,8 @@ export const DEFAULT_TTL = 64;
 export interface Bind {
   readonly address?: string;
   readonly port?: number;
+  /** What is too large for its way is lost, not cut in pieces. */
+  readonly dontFragment?: boolean;
 }
 
 /** Several UDP sockets that belong together: those of one machine. Disposal closes all that are left. */
@@ -39,11 +41,12 @@ export async function openFan(binds: readonly Bind[]): Promise<UdpFan> {
   const errors = { icmp: 0, refused: 0 };
   let receive: (datagram: Datagram) => void = () => {};
 
-  for (const [index, { address = "0.0.0.0", port = 0 }] of binds.entries()) {
+  for (const [index, { address = "0.0.0.0", port = 0, dontFragment = false }] of binds.entries()) {
     const nameOf = endpoints();
     const socket = await openUdp({
       host: address,
       port,
+      dontFragment,
       onDatagram: (payload, fromPort, from) => receive({ socket: index, from: nameOf(from, fromPort), payload }),
       onDrop: (_reason, count) => {
         errors.refused += count;

@@ -1,7 +1,7 @@
 import { errorMessage, UtError } from "../core/error.ts";
 import { Pacer } from "../core/tunnel/pacer.ts";
 import { now } from "./clock.ts";
-import { clearReceiveErrors, setReceiveBuffer } from "./sockopt.ts";
+import { clearReceiveErrors, setDontFragment, setReceiveBuffer } from "./sockopt.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
 /** The largest UDP payload over IPv4; the system throws EMSGSIZE above it. */
@@ -16,6 +16,8 @@ export interface UdpOptions {
   readonly port: number;
   /** Datagrams go to, and come from, this address only. */
   readonly connect?: { readonly host: string; readonly port: number };
+  /** What is too large for its way is lost, not cut in pieces; where the system can. */
+  readonly dontFragment?: boolean;
   /** `datagram` is the receiver's to keep. */
   onDatagram(datagram: Uint8Array, port: number, address: string): void;
   /** Datagrams were dropped: the system refused them, too many waited for the socket, or it was closed. */
@@ -69,6 +71,7 @@ export async function openUdp(options: UdpOptions): Promise<UdpSocket> {
   });
   const { fd, sendMany } = socket as unknown as { fd: number; sendMany(messages: Message[]): number };
   clearReceiveErrors(fd);
+  if (options.dontFragment === true) setDontFragment(fd);
   setReceiveBuffer(fd, RECEIVE_BUFFER_BYTES);
 
   /** Returns how many messages of `messages` the system took. */

@@ -28,6 +28,7 @@ describe("on a live socket", () => {
       sendBuffer: sockopt.setSendBuffer(tcpFd, 65_536),
       receiveBuffer: sockopt.setReceiveBuffer(tcpFd, 65_536),
       receiveErrors: sockopt.clearReceiveErrors(udpFd),
+      dontFragment: sockopt.setDontFragment(udpFd),
     }).toEqual({
       noDelay: true,
       lowat: true,
@@ -35,6 +36,7 @@ describe("on a live socket", () => {
       sendBuffer: true,
       receiveBuffer: true,
       receiveErrors: true,
+      dontFragment: true,
     });
   });
 
