@@ -17,6 +17,7 @@ import { peerNetwork, UNKNOWN_NETWORK } from "./peer-network.ts";
 import { PeerSockets } from "./peer-sockets.ts";
 import type { NodeIdentity } from "./role.ts";
 import { hardNatOptions } from "./settings.ts";
+import { TunnelGuard } from "./tunnel-guard.ts";
 import type { Uplink } from "./uplink.ts";
 
 /** The direct path of a pipe, as it is handed up: from which socket, to where, and how it was won. */
@@ -69,6 +70,7 @@ export class PeerPlane implements Disposable {
   readonly #peer: Peer;
   readonly #control: ControlConnection;
   readonly #sockets: PeerSockets | undefined;
+  readonly #guard = new TunnelGuard((transmits) => this.#disposed || this.#sockets?.send(transmits));
   readonly #log: PeerLog;
   readonly #quiet: DebouncedLog;
   readonly #users = new Map<PipeId, PipeUser>();
@@ -212,7 +214,7 @@ export class PeerPlane implements Disposable {
     const transmits: Transmit[] = [];
     for (let next = this.#peer.pollTransmit(); next !== undefined; next = this.#peer.pollTransmit())
       transmits.push(next);
-    if (transmits.length > 0) this.#sockets?.send(transmits);
+    if (transmits.length > 0) this.#guard.send(now(), transmits);
   }
 
   /** Neighbours of one flow go on together. */
