@@ -8,7 +8,10 @@ import { Cgroup, type CgroupLimits } from "./cgroup.ts";
 import { LoopbackPeer, startForwarder } from "./loopback-native.ts";
 
 /** What stands between the two peers of a measurement. */
-export type PathKind = "straight" | "forwarder" | "ut";
+export type PathKind = "straight" | "forwarder" | "ut" | "direct";
+
+/** The first attempt, and a second one. */
+const DIRECT_MS = 30_000;
 
 export interface PathOptions {
   readonly binary: string;
@@ -31,6 +34,7 @@ export interface Member {
  *     straight   near ───────────────────────────────── far
  *     forwarder  near ── loopback-forward ───────────── far
  *     ut         near ── ut client ══ lanes ══ ut server ── far
+ *     direct     near ── ut relay ── sealed UDP ── ut agent ── far      (a ut server brings them together)
  */
 export class LoopbackPath implements AsyncDisposable {
   readonly kind: PathKind;
@@ -103,17 +107,17 @@ export class UtFolder implements AsyncDisposable {
   static async open(binary: string): Promise<UtFolder> {
     const folder = new UtFolder(await mkdtemp(join(tmpdir(), "ut-bench-")), binary);
     await folder.#pki("init");
-    await folder.#pki("issue", "--cn", "client");
+    for (const cn of ["client", "relay", "agent"]) await folder.#pki("issue", "--cn", cn);
     await folder.#pki("issue", "--cn", "server", "--host", "127.0.0.1");
     return folder;
   }
 
   /** Starts one role and resolves with the port it listens on. */
   async start(
-    role: "client" | "server",
+    role: "client" | "server" | "relay" | "agent",
     config: UtConfig,
     cgroup: Cgroup | undefined,
-  ): Promise<{ job: Job; port: number }> {
+  ): Promise<{ job: Job; port: number; stun: readonly string[] }> {
     const pem = (name: string) => join(this.path, name);
     const base = {
       role,
@@ -124,8 +128,8 @@ export class UtFolder implements AsyncDisposable {
     await Bun.write(file, stringify(overlay(base, config)));
     const command = [this.#binary, "-config", file];
     const job = Job.start(`ut ${role}`, cgroup?.wrap(command) ?? command);
-    const line = JSON.parse(await job.line(/"event":"start"/)) as { listen: string[] };
-    return { job, port: Number(line.listen[0]?.split(":").at(-1)) };
+    const line = JSON.parse(await job.line(/"event":"start"/)) as { listen: string[]; stun: string[] };
+    return { job, port: Number(line.listen[0]?.split(":").at(-1)), stun: line.stun };
   }
 
   async #pki(...words: string[]): Promise<void> {
@@ -157,6 +161,7 @@ async function openMiddle(
     return port;
   }
   const folder = parts.use(await UtFolder.open(options.binary));
+  if (kind === "direct") return await openDirect(folder, farPort, options, add, cgroupOf, parts);
   const serverGroup = cgroupOf("server");
   const serverConfig = overlay(
     { tcp: { listen_addr: "127.0.0.1:0" }, udp: { wg_udp_addr: `127.0.0.1:${farPort}` } },
@@ -172,4 +177,37 @@ async function openMiddle(
   const client = await folder.start("client", clientConfig, clientGroup);
   add("client", client.job, clientGroup);
   return client.port;
+}
+
+/** Relay and agent on the direct path. Their server carries nothing, so it is no member. */
+async function openDirect(
+  folder: UtFolder,
+  farPort: number,
+  options: PathOptions,
+  add: (name: string, job: Job, cgroup: Cgroup | undefined) => void,
+  cgroupOf: (name: string) => Cgroup | undefined,
+  parts: AsyncDisposableStack,
+): Promise<number> {
+  const stun = { listen: ["127.0.0.1:0"] };
+  const server = await folder.start("server", { tcp: { listen_addr: "127.0.0.1:0" }, server: { stun } }, undefined);
+  parts.use(server.job);
+  const peer = overlay(
+    {
+      tcp: { server_addr: `127.0.0.1:${server.port}` },
+      nat: { stun_servers: server.stun },
+      // A machine that is too busy to answer in time is no reason to measure the lanes.
+      p2p: { listen_addr: "127.0.0.1:0", port_mapping: false, include_loopback: true, prefer: "direct" },
+    },
+    options.config,
+  );
+  const services = { udp: [{ name: "far", target: `127.0.0.1:${farPort}`, allow: ["relay"] }] };
+  const agentGroup = cgroupOf("agent");
+  const agent = await folder.start("agent", { ...peer, services }, agentGroup);
+  add("agent", agent.job, agentGroup);
+  const relayGroup = cgroupOf("relay");
+  const entry = [{ listen_addr: "127.0.0.1:0", to: "agent", service: "far" }];
+  const relay = await folder.start("relay", { ...peer, relay: entry }, relayGroup);
+  add("relay", relay.job, relayGroup);
+  await Promise.all([relay, agent].map(({ job }) => job.line(/"event":"pipe_direct"/, DIRECT_MS)));
+  return relay.port;
 }

@@ -4,7 +4,12 @@ import type { PathKind } from "./loopback-path.ts";
 import type { LoadDirection, Throughput } from "./loopback-throughput.ts";
 import { type Column, formatNumber, formatTable } from "./table.ts";
 
-const NAMES: Record<PathKind, string> = { straight: "straight", forwarder: "bare UDP forwarder", ut: "ut" };
+const NAMES: Record<PathKind, string> = {
+  straight: "straight",
+  forwarder: "bare UDP forwarder",
+  ut: "ut",
+  direct: "ut, direct",
+};
 
 /** One row a path; of several runs the middle one by datagrams per CPU-second. */
 export function throughputLines(direction: LoadDirection, runs: readonly (readonly Throughput[])[]): string[] {
