@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { ADDRESSES } from "../contract/world.ts";
+import type { NatName } from "../contract/nat-spec.ts";
+import { ADDRESSES, type HostName } from "../contract/world.ts";
 import { describeLab } from "./describe-lab.ts";
 import { Lab } from "./lab.ts";
 import { openNatWorld } from "./nat-world.ts";
@@ -23,60 +24,112 @@ const EXPLAINED = /^office, wireguard: (?:direct|over the server)/m;
 describeLab("docs/p2p.md", () => {
   test("WireGuard, home to office: it flows, and goes direct", async () => {
     expect(document).toContain(`\`${ADDRESSES.stun}\``);
-    const binary = await utBinary();
     await using lab = await Lab.open();
-    await using world = await openNatWorld(lab, { a: "port-restricted", b: "port-restricted" });
-    await using server = await PrivateHost.open(lab, "server", world.namespaceOf("stun"));
-    await using office = await PrivateHost.open(lab, "office", world.namespaceOf("b1"), NAMES);
-    await using home = await PrivateHost.open(lab, "home", world.namespaceOf("a1"), NAMES);
-    const hosts: Record<string, PrivateHost> = { server, office, home };
-    await home.mayReach(server, "root@vpn.example.com");
-    await home.mayReach(office, "root@office");
-    for (const host of Object.values(hosts)) await host.run(`install -m 755 ${binary} /usr/local/bin/ut`);
-
-    let printed = "";
-    for (const block of blocks) printed = await perform(block, hosts);
-    expect(printed).toMatch(EXPLAINED);
-
-    await Promise.all(peers.map(({ direct }) => direct));
+    await using bed = await Bed.open(lab, "port-restricted");
+    const { home, office } = bed.hosts;
+    expect(await bed.follow(blocks)).toMatch(EXPLAINED);
+    const direct = /"event":"pipe_direct"/;
+    const natType = /"event":"nat_type"/;
+    await Promise.all([bed.logged("home", direct, natType), bed.logged("office", direct, natType)]);
     // As large as the tunnel takes: 1,380 with the headers of IPv4 and ICMP.
     await home.run("ping -c 3 -W 2 -M do -s 1352 10.78.0.1");
-    const { pipes } = JSON.parse(await home.run("ut nat explain office --json"));
-    const { sentDirect, tooLarge } = pipes[0].counters;
+    const { sentDirect, tooLarge } = (await bed.pipe()).counters;
     expect([sentDirect > 3, tooLarge]).toEqual([true, 0]);
-    // Both have found out by now what the tunnel's own interface is, and nobody goes through the tunnel to carry it.
-    await Promise.all(peers.map(({ natType }) => natType));
-    expect(JSON.stringify(pipes[0].attempts)).not.toContain("10.78.0.");
     expect(await office.run("ut nat explain home")).toMatch(/^home, wireguard: direct since .* by ICE within /m);
+  }, 90_000);
+
+  test("a tunnel to the other end's network is no way to go direct: the pipe would be carried by itself", async () => {
+    await using lab = await Lab.open();
+    await using bed = await Bed.open(lab, "symmetric");
+    const site = blocks.map((block) => ({
+      ...block,
+      text: block.text
+        .replace("AllowedIPs = 10.78.0.0/24", `AllowedIPs = 10.78.0.0/24, ${ADDRESSES.b1}/32`)
+        .replace("mode: fallback", "mode: off"),
+    }));
+    await bed.follow(site);
+    // The second attempt finds the tunnel up.
+    await bed.logged("home", /"event":"pipe_stays_on_relay"/);
+    await bed.hosts.home.run("ping -c 14 10.78.0.1");
+    const { attempts, counters } = await bed.pipe();
+    expect(attempts.length).toBeGreaterThan(1);
+    expect([counters.sentDirect, counters.sentRelay < 200]).toEqual([0, true]);
   }, 90_000);
 });
 
-/** What the relay and the agent are expected to log, in whatever order. */
-const peers: { readonly direct: Promise<string>; readonly natType: Promise<string> }[] = [];
-/** Public keys by the word that stands for them. */
-const keys = new Map<string, string>();
+/** The hosts of the document, home behind a NAT of some kind, and what runs on them. */
+class Bed implements AsyncDisposable {
+  readonly hosts: Readonly<Record<"server" | "office" | "home", PrivateHost>>;
+  readonly #open: AsyncDisposableStack;
+  readonly #logs = new Map<string, string[]>();
+  /** Public keys by the word that stands for them. */
+  readonly #keys = new Map<string, string>();
 
-/** What it prints, of the last host. */
-async function perform(block: Block, hosts: Record<string, PrivateHost>): Promise<string> {
-  let text = block.text;
-  for (const [word, key] of keys) text = text.replaceAll(word, key);
-  let output = "";
-  for (const [index, name] of block.on.entries()) {
-    const host = hosts[name];
-    if (host === undefined) throw new Error(`docs/p2p.md line ${block.line}: there is no host ${name}`);
-    if (block.file !== undefined) await host.write(block.file, text);
-    else if (block.keepsRunning) await start(name, host, text);
-    else output = await host.run(text);
-    const word = block.prints[index];
-    if (word !== undefined) keys.set(word, output.trim());
+  private constructor(hosts: Bed["hosts"], open: AsyncDisposableStack) {
+    this.hosts = hosts;
+    this.#open = open;
   }
-  return output;
-}
 
-async function start(name: string, host: PrivateHost, text: string): Promise<void> {
-  const job = host.start(`ut at ${name}`, text);
-  await job.line(/"event":"start"/);
-  if (name === "server") return;
-  const direct = job.line(/"event":"pipe_direct"/, LOGGED_MS);
-  peers.push({ direct, natType: job.line(/"event":"nat_type"/, LOGGED_MS) });
+  static async open(lab: Lab, nat: NatName): Promise<Bed> {
+    await using opening = new AsyncDisposableStack();
+    const world = opening.use(await openNatWorld(lab, { a: nat, b: "port-restricted" }));
+    const host = async (name: string, place: HostName, names: readonly string[]) =>
+      opening.use(await PrivateHost.open(lab, name, world.namespaceOf(place), names));
+    const server = await host("server", "stun", []);
+    const [office, home] = [await host("office", "b1", NAMES), await host("home", "a1", NAMES)];
+    await home.mayReach(server, "root@vpn.example.com");
+    await home.mayReach(office, "root@office");
+    const binary = await utBinary();
+    for (const one of [server, office, home]) await one.run(`install -m 755 ${binary} /usr/local/bin/ut`);
+    return new Bed({ server, office, home }, opening.move());
+  }
+
+  /** What the last one printed. */
+  async follow(all: readonly Block[]): Promise<string> {
+    let printed = "";
+    for (const block of all) printed = await this.#perform(block);
+    return printed;
+  }
+
+  /** A line of each kind, in whatever order. */
+  async logged(name: string, ...kinds: readonly RegExp[]): Promise<void> {
+    const lines = this.#logs.get(name) ?? [];
+    const deadline = performance.now() + LOGGED_MS;
+    while (!kinds.every((kind) => lines.some((line) => kind.test(line)))) {
+      if (performance.now() > deadline) throw new Error(`${name} did not log ${kinds.join(", ")}\n${lines.join("\n")}`);
+      await Bun.sleep(20);
+    }
+  }
+
+  /** Of home, as it is told. */
+  async pipe() {
+    return JSON.parse(await this.hosts.home.run("ut nat explain office --json")).pipes[0];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#open[Symbol.asyncDispose]();
+  }
+
+  async #perform(block: Block): Promise<string> {
+    let text = block.text;
+    for (const [word, key] of this.#keys) text = text.replaceAll(word, key);
+    let output = "";
+    for (const [index, name] of block.on.entries()) {
+      const host = this.hosts[name as keyof Bed["hosts"]];
+      if (host === undefined) throw new Error(`docs/p2p.md line ${block.line}: there is no host ${name}`);
+      if (block.file !== undefined) await host.write(block.file, text);
+      else if (block.keepsRunning) await this.#start(name, host, text);
+      else output = await host.run(text);
+      const word = block.prints[index];
+      if (word !== undefined) this.#keys.set(word, output.trim());
+    }
+    return output;
+  }
+
+  async #start(name: string, host: PrivateHost, text: string): Promise<void> {
+    const lines: string[] = [];
+    this.#logs.set(name, lines);
+    const job = host.start(`ut at ${name}`, text, (line) => lines.push(line));
+    await job.line(/"event":"start"/);
+  }
 }

@@ -54,8 +54,8 @@ export class PrivateHost implements AsyncDisposable {
   }
 
   /** Starts a shell script that goes on. It ends with the host. */
-  start(name: string, script: string): Job {
-    return this.namespace.start(name, this.#inside(script));
+  start(name: string, script: string, onLine?: (line: string) => void): Job {
+    return this.namespace.start(name, this.#inside(script), onLine && { onLine });
   }
 
   async write(path: string, text: string): Promise<void> {
