@@ -50,6 +50,11 @@ const INTERNET_RULES = `
     }
   }`;
 
+const POWER_CUT = `
+  table ip power_cut {
+    chain prerouting { type filter hook prerouting priority raw; policy drop; }
+  }`;
+
 let worlds = 0;
 
 /**
@@ -135,12 +140,15 @@ export class NatWorld implements World {
     const site = this.#topology.sites.get(place);
     if (site === undefined) throw new Error(`There is no NAT ${place} on this map`);
     const router = this.namespaceOf(place);
+    // Nothing passes meanwhile: a flow that goes on would write its mapping into the new rules' maps.
+    await router.nft(POWER_CUT);
     await router.nft(natRules(spec, site));
     inside(router, () => {
       for (const timeout of ["nf_conntrack_udp_timeout", "nf_conntrack_udp_timeout_stream"])
         writeFileSync(`/proc/sys/net/netfilter/${timeout}`, `${spec.lifetimeSeconds}`);
     });
     await router.run(["conntrack", "-F"]);
+    await router.nft("delete table ip power_cut");
   }
 
   /** Loses a share of all packets that cross the internet, 0 to 100, one by one and at random. */
