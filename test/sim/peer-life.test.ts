@@ -3,6 +3,7 @@ import type { NatKind } from "../../src/core/nat/direct-way.ts";
 import type { HardNatOptions, PeerOptions } from "../../src/core/peer/peer-options.ts";
 import { PUNCH_DEFAULTS } from "../../src/core/punch/settings.ts";
 import type { NatName } from "../contract/nat-spec.ts";
+import { ADDRESSES } from "../contract/world.ts";
 import { fuzzSeeds, SLOW_MACHINE_MS } from "../random.ts";
 import { endpointOf, type LabPeer, PeerLab } from "./peer-lab.ts";
 import { openSimWorld } from "./sim-world.ts";
@@ -322,6 +323,19 @@ describe("a pipe lives on", () => {
       expect([pair.home, pair.office].map(({ fan }) => fan.size)).toEqual([0, hard ? 1 : 0]);
       expect(pair.arrived).toEqual({ lost: 0, doubled: 0 });
     }
+  });
+
+  test("when the NAT has taken another port than the one that is remembered: at the first try", async () => {
+    const pair = await Pair.open({ seed: 1 });
+    pair.home.do((peer, now) => {
+      const stale = { endpoint: { address: ADDRESSES.natA, port: 9 }, socket: 0, via: "server" };
+      const gathered = { hosts: [{ endpoint: endpointOf("a1"), socket: 0 }], reflexive: [stale] };
+      peer.setNetwork(now, { nat: PORT, reflex: stale.endpoint, gathered, isPortMapped: false });
+    });
+    pair.send();
+    expect(await pair.untilDirect()).toBe(true);
+    await pair.stop();
+    expect(pair.home.reports.map((report) => report.winner)).toEqual(["ice"]);
   });
 
   test("datagrams before it is open wait, the last 64 of them", async () => {

@@ -75,8 +75,9 @@ export class PeerShared {
     const nat = this.network?.nat ?? { type: "unknown", filtering: null };
     const { hosts = [], reflexive = [] } = this.network?.gathered ?? {};
     const seen = this.reflex.mapped;
-    const all =
-      seen === undefined ? reflexive : [...reflexive, { endpoint: seen, socket: this.punchSocket, via: "server" }];
+    // The newest word goes first, and is checked whatever becomes of older ones: the NAT may have taken another port.
+    const now = { socket: this.punchSocket, via: "this attempt" };
+    const all = seen === undefined ? reflexive : [{ endpoint: seen, ...now }, ...reflexive];
     const candidates = gatherCandidates({ hosts, reflexive: all }, this.options);
     return { nat, isPortMapped: this.network?.isPortMapped ?? false, candidates };
   }
