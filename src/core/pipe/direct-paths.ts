@@ -82,7 +82,7 @@ export class DirectPaths {
   /** What has changed by what was heard, or not heard. */
   settle(now: Instant): DirectChange | undefined {
     const candidate = this.#candidate;
-    if (candidate !== undefined && now - candidate.since >= PROOF_MS) this.#candidate = undefined;
+    if (candidate !== undefined && now >= candidate.since + PROOF_MS) this.#candidate = undefined;
     else if (candidate?.monitor.isProven && (candidate.isWanted || now >= this.#replaceableAt)) {
       this.#current = candidate;
       this.#candidate = undefined;

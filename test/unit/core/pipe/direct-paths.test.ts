@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { type DirectPath, DirectPaths } from "../../../../src/core/pipe/direct-paths.ts";
 import type { DirectAddress } from "../../../../src/core/pipe/pipe-output.ts";
 import { NEVER } from "../../../../src/core/time.ts";
-import { Random } from "../../../random.ts";
+import { fuzzSeeds, Random } from "../../../random.ts";
 
 const at = (port: number, socket = 0): DirectAddress => ({ socket, remote: { address: "192.0.2.1", port } });
 
@@ -115,4 +115,14 @@ test("what is dropped by socket, or altogether, and what is lost to silence", ()
   next.propose(0, at(2, 7), false);
   next.drop(0);
   expect(next.find(at(2, 7))?.address).toEqual(at(2, 7));
+});
+
+test("the time that it names is the time at which it acts, whatever fractions the clock has", () => {
+  for (const seed of fuzzSeeds("direct-paths", 500)) {
+    const random = new Random(seed);
+    const paths = empty();
+    paths.propose(random.next() * 2 ** random.below(30), at(1), true);
+    paths.settle(paths.nextTimeout());
+    expect({ seed, isEmpty: paths.isEmpty }).toEqual({ seed, isEmpty: true });
+  }
 });
