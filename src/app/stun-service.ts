@@ -51,7 +51,9 @@ export async function startStunService(
   }
   if (sockets === undefined) return undefined;
 
-  const server = new StunServer({ sockets: outside, passwordOf: (username) => users.passwordOf(username) });
+  const secret = crypto.getRandomValues(new Uint8Array(32));
+  const passwordOf = (username: string) => users.passwordOf(username);
+  const server = new StunServer({ sockets: outside, users: { passwordOf, secret } });
   const misuse = debounced(log, LOG_INTERVAL_MS, now);
   opening.use(
     drive(server, sockets, (event) => {

@@ -189,7 +189,7 @@ describe("going direct", () => {
     await until("it to be gone", () => signals(server)?.connections === 0);
     // Answered as anybody is, without the integrity that was asked for.
     expect(await relay.stun(1)).toBeUndefined();
-    expect(server.role.status().stun?.counters).toMatchObject({ answered: 2, unauthorized: 0 });
+    expect(server.role.status().stun?.counters).toMatchObject({ answered: 3, unauthorized: 0 });
     expect(server.logbook.find("control_close")).toMatchObject([{ client_cn: "home" }]);
   });
 });

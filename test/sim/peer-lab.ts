@@ -412,7 +412,10 @@ export class PeerLab {
   }
 
   #stunServer(): Machine<StunServerEvent> {
-    const server = new StunServer({ sockets: [STUN], passwordOf: (name) => this.hub.stunPassword(name) });
+    const server = new StunServer({
+      sockets: [STUN],
+      users: { passwordOf: (name) => this.hub.stunPassword(name), secret: new Uint8Array(32) },
+    });
     const observe = (now: Instant) => {
       for (let event = server.pollEvent(); event !== undefined; event = server.pollEvent())
         if (event.type === "observed") this.hub.observed(now, event.username, event.from);

@@ -22,6 +22,8 @@ export class ServerReflex {
   readonly #random: RandomBytes;
   #server: ServerStun | undefined;
   #transaction: StunTransaction | undefined;
+  /** The socket that is being asked from, and whether that request shows what the answer before it said. */
+  #asking = { socket: 0, shows: false };
   #mapped: Endpoint | undefined;
 
   constructor(random: RandomBytes) {
@@ -52,14 +54,20 @@ export class ServerReflex {
 
   /** Asks again from the shared socket `socket`, unless it is being asked. */
   refresh(now: Instant, socket: number): void {
-    if (this.#server === undefined || this.#transaction !== undefined) return;
+    if (this.#transaction === undefined) this.#ask(now, socket, undefined);
+  }
+
+  /** @param nonce of the answer to the first request: with it the server knows that its answers reach us here */
+  #ask(now: Instant, socket: number, nonce: string | undefined): void {
+    if (this.#server === undefined) return;
     const { endpoint: to, username, password } = this.#server;
+    this.#asking = { socket, shows: nonce !== undefined };
     this.#transaction = new StunTransaction({
       now,
       to,
       socket,
       transactionId: this.#random(12).toHex(),
-      attributes: { username },
+      attributes: nonce === undefined ? { username } : { username, nonce },
       encode: { integrity: { key: shortTermKey(password), algorithm: "sha256" } },
       timing: TIMING,
     });
@@ -68,13 +76,13 @@ export class ServerReflex {
   /** True: it was the server's answer. */
   handleDatagram(now: Instant, datagram: Datagram): boolean {
     if (this.#transaction?.handleDatagram(now, datagram) !== true) return false;
-    this.#settle();
+    this.#settle(now);
     return true;
   }
 
   handleTimeout(now: Instant): void {
     this.#transaction?.handleTimeout(now);
-    this.#settle();
+    this.#settle(now);
   }
 
   pollTransmit(): Transmit | undefined {
@@ -85,10 +93,13 @@ export class ServerReflex {
     return this.#transaction?.nextTimeout() ?? NEVER;
   }
 
-  #settle(): void {
+  #settle(now: Instant): void {
     const outcome = this.#transaction?.outcome;
     if (outcome === undefined) return;
     this.#transaction = undefined;
-    if (outcome.kind === "success") this.#mapped = outcome.message.attributes.xorMappedAddress ?? this.#mapped;
+    if (outcome.kind !== "success") return;
+    const { xorMappedAddress, nonce } = outcome.message.attributes;
+    this.#mapped = xorMappedAddress ?? this.#mapped;
+    if (nonce !== undefined && !this.#asking.shows) this.#ask(now, this.#asking.socket, nonce);
   }
 }

@@ -1,5 +1,6 @@
+import { hmacSha256 } from "../crypto.ts";
 import type { Datagram, Machine, Transmit } from "../machine.ts";
-import { type Endpoint, sameEndpoint } from "../net/endpoint.ts";
+import { type Endpoint, formatEndpoint, sameEndpoint } from "../net/endpoint.ts";
 import { ipFamily, ipScope } from "../net/ip.ts";
 import { SourceLimiter } from "../net/source-limiter.ts";
 import { type Instant, NEVER } from "../time.ts";
@@ -20,6 +21,8 @@ export const MAX_AMPLIFICATION = 3;
 /** Answers to one source address (IPv6: one /64) in any second. */
 export const MAX_ANSWERS_PER_SECOND = 20;
 const MAX_SOURCES = 4_096;
+/** 64 bits: nobody guesses one within the rate limit. */
+const NONCE_BYTES = 8;
 
 export interface StunServerOptions {
   /**
@@ -27,8 +30,16 @@ export interface StunServerOptions {
    * nobody knows; sockets with one count as being of one address.
    */
   readonly sockets: readonly Endpoint[];
-  /** The password of a user who is to be recognised; undefined for a name that means nothing here. Nobody unless told. */
-  readonly passwordOf?: (username: string) => string | undefined;
+  /** Who is recognised; nobody unless told. */
+  readonly users?: KnownUsers;
+}
+
+/** Users whom a server recognises. */
+export interface KnownUsers {
+  /** Undefined for a name that means nothing here. */
+  passwordOf(username: string): string | undefined;
+  /** 32 random bytes that nobody else knows. */
+  readonly secret: Uint8Array;
 }
 
 /** What became of every datagram that came in: each counts once. */
@@ -48,7 +59,7 @@ export interface StunServerCounters {
 export type StunServerEvent =
   /** A source asked too often; told of again only once it was polled. */
   | { readonly type: "limited"; readonly from: Endpoint }
-  /** A user of `passwordOf` asked from there, and is being answered. */
+  /** A user asked from there, and has shown that answers reach it there. */
   | { readonly type: "observed"; readonly username: string; readonly from: Endpoint };
 
 /**
@@ -67,8 +78,9 @@ export type StunServerEvent =
  * RESPONSE-PORT and no PADDING (both optional for servers, refused with 420); and an answer is never sent to anything
  * but a request, so that two servers never start a conversation.
  *
- * Nobody needs credentials, but whoever holds some of ours (`passwordOf`, short-term of RFC 8489 §9.1) is recognised: its
- * answer carries the same integrity, and an event tells where it was seen. With a wrong integrity under a name of ours
+ * Nobody needs credentials, but whoever holds some of ours (`users`, short-term of RFC 8489 §9.1) is recognised: its
+ * answer carries the same integrity, and a NONCE that belongs to where it was sent. A request that has this NONCE was made
+ * by one whom answers reach there, so nobody can have us believe that a stranger's address is his; an event tells of it. With a wrong integrity under a name of ours
  * the answer is 401 (§9.1.3). Where the RFC has 401 for unknown names and 400 for half a credential, this server keeps to
  * §12 and answers as it answers everybody: for such requests it is a basic server, whose clients may send what they are
  * configured with, and names that run out with their connection must not turn into errors; since the answer then has no
@@ -81,7 +93,7 @@ export class StunServer implements Machine<StunServerEvent> {
     windowMs: 1_000,
     maxSources: MAX_SOURCES,
   });
-  readonly #passwordOf: NonNullable<StunServerOptions["passwordOf"]>;
+  readonly #users: KnownUsers | undefined;
   readonly #counters = {
     answered: 0,
     rateLimited: 0,
@@ -95,9 +107,9 @@ export class StunServer implements Machine<StunServerEvent> {
   readonly #observed: StunServerEvent[] = [];
   #limited: StunServerEvent | undefined;
 
-  constructor({ sockets, passwordOf = () => undefined }: StunServerOptions) {
+  constructor({ sockets, users }: StunServerOptions) {
     this.#sockets = sockets;
-    this.#passwordOf = passwordOf;
+    this.#users = users;
   }
 
   get counters(): StunServerCounters {
@@ -165,19 +177,27 @@ export class StunServer implements Machine<StunServerEvent> {
   ): Integrity | "wrong" | undefined {
     // RFC 8489 §9.1.3: where both are there, the stronger one is checked, and answered with.
     const algorithm = algorithms.at(-1);
-    const password = username === undefined || algorithm === undefined ? undefined : this.#passwordOf(username);
+    const password = username === undefined || algorithm === undefined ? undefined : this.#users?.passwordOf(username);
     if (password === undefined || algorithm === undefined) return undefined;
     const key = shortTermKey(password);
     return verifyIntegrity(payload, key) ? { key, algorithm } : "wrong";
   }
 
   #respond(request: Asked, unknownRequired: readonly number[]): void {
-    const { username } = request.message.attributes;
-    if (request.encode.integrity !== undefined && username !== undefined)
+    const { username, nonce } = request.message.attributes;
+    if (username !== undefined && nonce !== undefined && nonce === this.#nonceFor(request))
       this.#observed.push({ type: "observed", username, from: request.from });
     const refused = [...unknownRequired, ...this.#refused(request)];
     if (refused.length > 0) this.#refuse(request, refused);
     else this.#answer(request);
+  }
+
+  /** What only somebody who gets our answers at this address can know; undefined for everybody but a user. */
+  #nonceFor({ from, message, encode }: Asked): string | undefined {
+    const { username } = message.attributes;
+    if (this.#users === undefined || encode.integrity === undefined || username === undefined) return undefined;
+    const place = new TextEncoder().encode(`${formatEndpoint(from)} ${username}`);
+    return hmacSha256(this.#users.secret, place).subarray(0, NONCE_BYTES).toHex();
   }
 
   #unauthorized(request: Asked): void {
@@ -230,8 +250,10 @@ export class StunServer implements Machine<StunServerEvent> {
   /** What an answer says, in the order of need, as far as the request's size allows. */
   #whatFits(sender: number, request: Asked): StunAttributes {
     const origin = this.#sockets[sender];
+    const nonce = this.#nonceFor(request);
     const offers: StunAttributes[] = [
       { xorMappedAddress: request.from },
+      nonce === undefined || request.message.attributes.nonce === nonce ? {} : { nonce },
       this.#others(request.socket),
       origin === undefined || ipScope(origin.address) === "unspecified" ? {} : { responseOrigin: origin },
       { mappedAddress: request.from },

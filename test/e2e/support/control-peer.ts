@@ -1,4 +1,5 @@
 import type { Endpoint } from "../../../src/core/net/endpoint.ts";
+import type { StunAttributes } from "../../../src/core/stun/attributes.ts";
 import { shortTermKey } from "../../../src/core/stun/integrity.ts";
 import { StunTransaction } from "../../../src/core/stun/transaction.ts";
 import { encodeChannelData, HEADER_BYTES, PREFIX_BYTES } from "../../../src/core/wire/pdu.ts";
@@ -67,21 +68,26 @@ export async function controlPeer(options: ControlPeerOptions): Promise<ControlP
   };
 }
 
+/** Two requests: the second one shows the NONCE that the first was answered with, and only then the server believes. */
 async function seenAs(to: Endpoint, username: string, password: string, sends: number): Promise<Endpoint | undefined> {
   using fan = await openFan([{ address: "127.0.0.1" }]);
-  const { promise, resolve } = Promise.withResolvers<Endpoint | undefined>();
-  const transaction = new StunTransaction({
-    now: now(),
-    to,
-    transactionId: crypto.getRandomValues(new Uint8Array(12)).toHex(),
-    attributes: { username },
-    encode: { integrity: { key: shortTermKey(password), algorithm: "sha256" } },
-    timing: { rtoMs: 500, sends, lastWait: 1 },
-  });
-  using _driven = drive(transaction, fan, (outcome) =>
-    resolve(outcome.kind === "success" ? outcome.message.attributes.xorMappedAddress : undefined),
-  );
-  return await promise;
+  const ask = async (nonce: string | undefined) => {
+    const { promise, resolve } = Promise.withResolvers<StunAttributes | undefined>();
+    const transaction = new StunTransaction({
+      now: now(),
+      to,
+      transactionId: crypto.getRandomValues(new Uint8Array(12)).toHex(),
+      attributes: nonce === undefined ? { username } : { username, nonce },
+      encode: { integrity: { key: shortTermKey(password), algorithm: "sha256" } },
+      timing: { rtoMs: 500, sends, lastWait: 1 },
+    });
+    using _driven = drive(transaction, fan, (outcome) =>
+      resolve(outcome.kind === "success" ? outcome.message.attributes : undefined),
+    );
+    return await promise;
+  };
+  const first = await ask(undefined);
+  return first && (await ask(first.nonce))?.xorMappedAddress;
 }
 
 /** One DATA PDU of a pipe. */

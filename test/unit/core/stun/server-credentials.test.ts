@@ -33,7 +33,8 @@ function request({ username, key, algorithm = "sha256", fingerprint = false, att
 }
 
 function server(): StunServer {
-  return new StunServer({ sockets: [OWN], passwordOf: (name) => (name === "ali" ? "open sesame" : undefined) });
+  const passwordOf = (name: string) => (name === "ali" ? "open sesame" : undefined);
+  return new StunServer({ sockets: [OWN], users: { passwordOf, secret: hex("07".repeat(32)) } });
 }
 
 /** What one request comes to: the answer, whether it is `KEY`'s, and who was seen. */
@@ -46,7 +47,7 @@ function ask(payload: Uint8Array, { at = server(), from = CLIENT, now = 0 } = {}
   expect(transmit.payload.length).toBeLessThanOrEqual(MAX_AMPLIFICATION * payload.length);
   const decoded = decodeStun(transmit.payload);
   if (!decoded.ok) return decoded;
-  const { errorCode, xorMappedAddress, unknownAttributes } = decoded.message.attributes;
+  const { errorCode, xorMappedAddress, unknownAttributes, nonce } = decoded.message.attributes;
   const events = [at.pollEvent(), at.pollEvent()].filter((event) => event !== undefined);
   return {
     says: decoded.message.class === "error" ? [errorCode?.code, ...(unknownAttributes ?? [])] : xorMappedAddress,
@@ -54,11 +55,20 @@ function ask(payload: Uint8Array, { at = server(), from = CLIENT, now = 0 } = {}
     isKeys: verifyIntegrity(transmit.payload, KEY),
     fingerprint: decoded.fingerprint,
     events,
+    hasNonce: nonce !== undefined,
   };
 }
 
+/** The NONCE that an answer to ali's request from `from` has. */
+function nonceAt(from: Endpoint): string {
+  const at = server();
+  at.handleDatagram(0, { socket: 0, from, payload: request({ username: "ali", key: KEY }) });
+  const decoded = decodeStun(at.pollTransmit()?.payload ?? hex("00"));
+  return (decoded.ok && decoded.message.attributes.nonce) || "none";
+}
+
 const seen = (from: Endpoint) => [{ type: "observed", username: "ali", from }];
-const nobody = { integrity: [], isKeys: false, fingerprint: false, events: [] };
+const nobody = { integrity: [], isKeys: false, fingerprint: false, events: [], hasNonce: false };
 
 describe("a request of a user with its password", () => {
   test.each<[IntegrityAlgorithm, boolean, Endpoint]>([
@@ -66,25 +76,32 @@ describe("a request of a user with its password", () => {
     ["sha256", true, CLIENT],
     ["sha1", false, CLIENT],
     ["sha1", true, { address: "2001:db8::2", port: 1 }],
-  ])("%s, fingerprint %p: is answered with the same integrity, and told of", (algorithm, fingerprint, from) => {
-    const payload = request({ username: "ali", key: KEY, algorithm, fingerprint });
-    expect(ask(payload, { from })).toEqual({
-      says: from,
-      integrity: [algorithm],
-      isKeys: true,
-      fingerprint,
-      events: seen(from),
-    });
+  ])(
+    "%s, fingerprint %p: is answered with the same integrity, and told of once it shows the answer's NONCE",
+    (algorithm, fingerprint, from) => {
+      const asked = { username: "ali", key: KEY, algorithm, fingerprint };
+      const answer = { says: from, integrity: [algorithm], isKeys: true, fingerprint };
+      expect(ask(request(asked), { from })).toEqual({ ...answer, events: [], hasNonce: true });
+      const showing = request({ ...asked, attributes: { nonce: nonceAt(from) } });
+      expect(ask(showing, { from })).toEqual({ ...answer, events: seen(from), hasNonce: false });
+    },
+  );
+
+  test("who shows the NONCE of another place, as one who only poses as being there must, is not believed", () => {
+    const elsewhere = { address: "192.0.2.9", port: 40_000 };
+    const payload = request({ username: "ali", key: KEY, attributes: { nonce: nonceAt(elsewhere) } });
+    expect(ask(payload)).toMatchObject({ says: CLIENT, events: [], hasNonce: true });
   });
 
   test("also when it asks for what is refused", () => {
-    const payload = request({ username: "ali", key: KEY, attributes: { responsePort: 53 } });
+    const payload = request({ username: "ali", key: KEY, attributes: { responsePort: 53, nonce: nonceAt(CLIENT) } });
     expect(ask(payload)).toEqual({
       says: [420, 0x0027],
       integrity: ["sha256"],
       isKeys: true,
       fingerprint: false,
       events: seen(CLIENT),
+      hasNonce: false,
     });
   });
 });
