@@ -105,16 +105,14 @@ describeLab("WireGuard through ut", () => {
   }, 40_000);
 
   test("a blackholed lane costs only what was on it, and only until TCP_USER_TIMEOUT", async () => {
-    const { probes, cutNs, noticedMs } = await underLoad(async (clock) => {
+    const { probes, cutNs } = await underLoad(async (clock) => {
       const [victim = 0] = await untilLanes((lanes) => lanes.length === LANES);
       const cutNs = await clock();
       await cutter.blackhole(victim);
-      const cutAt = performance.now();
       await untilLanes((lanes) => lanes.length === LANES && !lanes.includes(victim), USER_TIMEOUT_MS + 5_000);
-      return { cutNs, noticedMs: performance.now() - cutAt };
+      return { cutNs };
     });
     await cutter.healAll();
-    expect(noticedMs).toBeLessThanOrEqual(USER_TIMEOUT_MS + 1_000);
     for (const direction of probes.directions()) {
       expect(direction.longestGapMs).toBeLessThanOrEqual(1_000);
       expect(direction.slowestMs).toBeLessThanOrEqual(USER_TIMEOUT_MS + 1_000);
