@@ -338,6 +338,27 @@ describe("a pipe lives on", () => {
     expect(pair.home.reports.map((report) => report.winner)).toEqual(["ice"]);
   });
 
+  test("when the NATs are measured only after the first attempt has begun: hard-NAT at once, in the right roles", async () => {
+    const unknown: NatKind = { type: "unknown", filtering: null };
+    const pair = await Pair.open({ seed: 1, ...HARD, natA: unknown, natB: unknown, hardNat: { mode: "assist" } });
+    pair.send();
+    await pair.lab.pass(700);
+    const ends = [
+      { end: pair.home, host: "a1", nat: PORT },
+      { end: pair.office, host: "b1", nat: SYMMETRIC },
+    ] as const;
+    for (const { end, host, nat } of ends)
+      end.do((peer, now) => {
+        const gathered = { hosts: [{ endpoint: endpointOf(host), socket: 0 }], reflexive: [] };
+        peer.setNetwork(now, { nat, reflex: undefined, gathered, isPortMapped: false });
+      });
+    expect(await pair.untilDirect(8_000)).toBe(true);
+    expect(pair.home.reports.map(({ winner, role }) => [winner, role])).toEqual([
+      [null, null],
+      ["hardnat", "nat3"],
+    ]);
+  });
+
   test("datagrams before it is open wait, the last 64 of them", async () => {
     const pair = await Pair.open({ seed: 1 });
     for (let number = 0; number < 100; number++)

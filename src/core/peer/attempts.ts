@@ -62,6 +62,7 @@ export class Attempts {
   #toldOf: AttemptReport | undefined;
   #verdict = "";
   #isWanted: boolean;
+  #hasBeenBlind = false;
   /** Until then an address from elsewhere is being tried. */
   #notBefore: Instant = Number.NEGATIVE_INFINITY;
 
@@ -242,9 +243,21 @@ export class Attempts {
     const { winner, role, elapsedMs, verdict } = report;
     this.#verdict = verdict;
     if (winner !== null) memory.succeeded(peer, { winner, role, elapsedMs, at: now });
+    else if (this.#wasBlind(report)) this.#isWanted = this.#options.isInitiator;
     else if (!CANCELLED.has(verdict)) memory.failed(now, peer);
     signals.result(channel, winner ?? "none", elapsedMs, verdict);
     out.events.push({ type: "attempt-ended", pipe, report });
+  }
+
+  /**
+   * It began before the NATs were known, as does the first one of a process. Now that ours is, the next one need not wait
+   * for it, nor swap roles that it had not given; once for each pipe, as the other NAT may never be known.
+   */
+  #wasBlind({ way, verdict }: AttemptReport): boolean {
+    const isKnown = (this.#shared.network?.nat.type ?? "unknown") !== "unknown";
+    if (way !== "unknown" || !isKnown || CANCELLED.has(verdict) || this.#hasBeenBlind) return false;
+    this.#hasBeenBlind = true;
+    return true;
   }
 }
 
