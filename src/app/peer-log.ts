@@ -1,6 +1,6 @@
 import type { TraversalStats } from "../core/nat/traversal-stats.ts";
 import { formatEndpoint } from "../core/net/endpoint.ts";
-import type { AttemptReport, PeerEvent, PipeId } from "../core/peer/peer-event.ts";
+import { type AttemptReport, CANCELLED_VERDICTS, type PeerEvent, type PipeId } from "../core/peer/peer-event.ts";
 import type { Log } from "../io/log.ts";
 
 /** Whose pipe it is, for every line about it. */
@@ -78,7 +78,8 @@ export class PeerLog {
   }
 
   #attempt(pipe: PipeId, report: AttemptReport): void {
-    this.#stats.recordAttempt(report);
+    const staysOnRelay = report.winner === null && !CANCELLED_VERDICTS.has(report.verdict);
+    this.#stats.recordAttempt({ ...report, staysOnRelay });
     const fields = {
       ...this.#of(pipe),
       mode: report.mode,
@@ -90,7 +91,7 @@ export class PeerLog {
       verdict: report.verdict,
       packets: report.packets,
     };
-    if (report.winner === null) this.#log.info("pipe_stays_on_relay", fields);
+    if (staysOnRelay) this.#log.info("pipe_stays_on_relay", fields);
     if (report.mode === "off") return;
     if (this.#pipes.get(pipe)?.side === "responder") this.#log.info("agent_hardnat_diag", fields);
     else this.#log.info("relay_hardnat_diag", fields);

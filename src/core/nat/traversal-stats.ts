@@ -35,6 +35,8 @@ export const TIME_TO_DIRECT_BOUNDS_MS: readonly number[] = [50, 100, 250, 500, 1
 export interface EndedAttempt {
   readonly mode: "off" | "fallback" | "assist" | "force";
   readonly winner: "ice" | "hardnat" | null;
+  /** Nothing came of it, and traffic goes on over the relay; false for one that was cancelled. */
+  readonly staysOnRelay: boolean;
   readonly elapsedMs: number;
   /** The server brought both ends together. */
   readonly wasMediated: boolean;
@@ -82,13 +84,11 @@ export class TraversalStats {
   }
 
   /** An attempt to go direct ended. */
-  recordAttempt({ mode, winner, elapsedMs, wasMediated, enteredHardNat }: EndedAttempt): void {
+  recordAttempt({ mode, winner, staysOnRelay, elapsedMs, wasMediated, enteredHardNat }: EndedAttempt): void {
     if (wasMediated) this.recordPunchAttempt();
     if (enteredHardNat && mode === "fallback") this.#fallbackEntered += 1;
-    if (winner === null) {
-      this.recordRelayFallback();
-      return;
-    }
+    if (staysOnRelay) this.recordRelayFallback();
+    if (winner === null) return;
     if (wasMediated) this.recordPunchSuccess();
     if (winner === "ice") this.#iceSuccess += 1;
     else this.#hardNatSuccess += 1;

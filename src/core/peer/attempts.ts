@@ -8,7 +8,7 @@ import { type Instant, NEVER } from "../time.ts";
 import type { PeerInfo } from "../wire/signal.ts";
 import { DirectAttempt } from "./direct-attempt.ts";
 import type { HardNatTerms } from "./hard-nat-plan.ts";
-import type { AttemptReport, DirectMeta, PipeId } from "./peer-event.ts";
+import { type AttemptReport, CANCELLED_VERDICTS, type DirectMeta, type PipeId } from "./peer-event.ts";
 import type { PeerShared } from "./peer-shared.ts";
 import { type AttemptTrace, Trace } from "./trace.ts";
 
@@ -44,8 +44,6 @@ const ATTEMPTS_PER_WINDOW = 8;
 const WINDOW_MS = 10_000;
 const LAST_ATTEMPT = 0xffff;
 const KEPT_TRACES = 8;
-/** Ends of an attempt that say nothing about the next one. */
-const CANCELLED: ReadonlySet<string> = new Set(["closed", "superseded", "network-changed", "direct"]);
 
 /**
  * The attempts of one pipe, one at a time. The initiator begins them: when the pipe opens, when its network changes,
@@ -244,7 +242,7 @@ export class Attempts {
     this.#verdict = verdict;
     if (winner !== null) memory.succeeded(peer, { winner, role, elapsedMs, at: now });
     else if (this.#wasBlind(report)) this.#isWanted = this.#options.isInitiator;
-    else if (!CANCELLED.has(verdict)) memory.failed(now, peer);
+    else if (!CANCELLED_VERDICTS.has(verdict)) memory.failed(now, peer);
     signals.result(channel, winner ?? "none", elapsedMs, verdict);
     out.events.push({ type: "attempt-ended", pipe, report });
   }
@@ -255,7 +253,7 @@ export class Attempts {
    */
   #wasBlind({ way, verdict }: AttemptReport): boolean {
     const isKnown = (this.#shared.network?.nat.type ?? "unknown") !== "unknown";
-    if (way !== "unknown" || !isKnown || CANCELLED.has(verdict) || this.#hasBeenBlind) return false;
+    if (way !== "unknown" || !isKnown || CANCELLED_VERDICTS.has(verdict) || this.#hasBeenBlind) return false;
     this.#hasBeenBlind = true;
     return true;
   }

@@ -76,6 +76,9 @@ export interface AttemptReport {
   readonly packets: number;
 }
 
+/** Verdicts of attempts that were ended from outside: they say nothing about the next one, nor where traffic goes now. */
+export const CANCELLED_VERDICTS: ReadonlySet<string> = new Set(["closed", "superseded", "network-changed", "direct"]);
+
 /** A sealed packet for, or from, the relay path. */
 export interface ChannelDatagram {
   readonly channel: number;

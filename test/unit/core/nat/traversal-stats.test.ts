@@ -32,17 +32,20 @@ test("each record moves its own number, and a snapshot stays as it was", () => {
 
 test("an attempt counts by who won it, in which mode, and how long it took", () => {
   const stats = new TraversalStats();
-  const attempt = { mode: "off", winner: "ice", elapsedMs: 40, wasMediated: true, enteredHardNat: false } as const;
-  const lost = { ...attempt, winner: null, elapsedMs: 15_000 };
+  const won = { mode: "off", winner: "ice", staysOnRelay: false, elapsedMs: 40 } as const;
+  const attempt = { ...won, wasMediated: true, enteredHardNat: false };
+  const lost = { ...attempt, winner: null, staysOnRelay: true, elapsedMs: 15_000 };
   stats.recordAttempt(attempt);
   stats.recordAttempt({ ...attempt, mode: "assist", elapsedMs: 60, enteredHardNat: true });
   stats.recordAttempt({ ...attempt, mode: "assist", winner: "hardnat", elapsedMs: 3_000, enteredHardNat: true });
   stats.recordAttempt({ ...attempt, mode: "fallback", winner: "hardnat", elapsedMs: 60_000, enteredHardNat: true });
   stats.recordAttempt({ ...lost, mode: "fallback", enteredHardNat: true });
   stats.recordAttempt({ ...lost, wasMediated: false });
+  // Cancelled: it counts as an attempt, and as nothing else.
+  stats.recordAttempt({ ...lost, staysOnRelay: false });
   expect(stats.snapshot()).toEqual({
     ...ZERO,
-    punches_attempted: 5,
+    punches_attempted: 6,
     punches_succeeded: 4,
     relay_fallbacks: 2,
     ice_success: 2,
