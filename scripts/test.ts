@@ -12,7 +12,7 @@ interface Stage {
 }
 
 /** Labs that measure the tunnel, for which the machine must be quiet; all others find their way through NATs. */
-const TUNNEL_LABS = /\/(wireguard|restart|bench-wan|readme|lab)[.-]/;
+const TUNNEL_LABS = /\/(wireguard|peer-wireguard|restart|bench-wan|readme|lab)[.-]/;
 const labs = [...new Glob("test/lab/*.test.ts").scanSync(".")].sort();
 
 const bun = process.execPath;

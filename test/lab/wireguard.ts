@@ -28,18 +28,23 @@ export interface WireGuardOptions {
   /** Where the client's WireGuard finds its peer: the far host, or a local `ut`. */
   clientEndpoint: Endpoint;
   serverPort: number;
+  /** Of both ends; `WIREGUARD_MTU` unless told. */
+  mtu?: number;
 }
 
 export async function openWireGuardPair(lab: Lab, options: WireGuardOptions): Promise<WireGuardPair> {
   const addresses = { client: "10.77.0.1", server: "10.77.0.2" };
   const [clientKeys, serverKeys] = [await makeKeys(), await makeKeys()];
   const endpoint = `${options.clientEndpoint.host}:${options.clientEndpoint.port}`;
+  const { mtu = WIREGUARD_MTU } = options;
   const server = await openDevice(lab, options.server, serverKeys, {
+    mtu,
     address: addresses.server,
     listenPort: options.serverPort,
     peer: ["peer", clientKeys.public, "allowed-ips", `${addresses.client}/32`],
   });
   const client = await openDevice(lab, options.client, clientKeys, {
+    mtu,
     address: addresses.client,
     peer: ["peer", serverKeys.public, "allowed-ips", `${addresses.server}/32`, "endpoint", endpoint],
   });
@@ -59,6 +64,7 @@ interface Keys {
 }
 
 interface Device {
+  mtu: number;
   address: string;
   listenPort?: number;
   peer: string[];
@@ -82,7 +88,7 @@ async function openDevice(lab: Lab, namespace: Namespace, keys: Keys, device: De
   await namespace.run(["wg", "set", name, "private-key", keyFile, ...port, ...device.peer]);
   await namespace.ip([
     `addr add ${device.address}/24 dev ${name}`,
-    `link set ${name} mtu ${WIREGUARD_MTU} txqueuelen 1000 up`,
+    `link set ${name} mtu ${device.mtu} txqueuelen 1000 up`,
   ]);
   return job;
 }
