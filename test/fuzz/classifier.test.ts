@@ -12,6 +12,9 @@ const STEPS = 400;
 /** What a run may send at most: first requests, tests with four other addresses, pattern, hairpin, all with losses. */
 const MAX_SENDS = SERVERS * 6 + 4 * (3 + 2 + 1) * 10 + (4 + 2) * 10;
 
+/** Seeds that found something: a server named a multicast address as that of the socket that hairpins. */
+const ONCE_WRONG = [3_833_970_069];
+
 /** Servers that answer anything to anything, and strangers that know the transactions. */
 class Chaos {
   readonly #random: Random;
@@ -74,7 +77,7 @@ function drain(classifier: NatClassifier, sent: Transmit[], events: NatEvent[]):
 test(
   "whatever servers and strangers say: one report in time, few packets, and none to where none may go",
   () => {
-    for (const seed of fuzzSeeds("classifier", 300)) {
+    for (const seed of [...ONCE_WRONG, ...fuzzSeeds("classifier", 300)]) {
       const random = new Random(seed);
       const chaos = new Chaos(random);
       const [sent, events]: [Transmit[], NatEvent[]] = [[], []];

@@ -2,6 +2,7 @@ import { type Endpoint, sameEndpoint } from "../net/endpoint.ts";
 import type { Instant } from "../time.ts";
 import { CLASSIFIER_SOCKETS, SOCKET } from "./classifier-options.ts";
 import type { PortSample } from "./port-pattern.ts";
+import { isPossible } from "./possible-address.ts";
 import type { Asked, Questions } from "./questions.ts";
 import type { ServerTrial } from "./server-trial.ts";
 
@@ -27,9 +28,11 @@ export class PatternTest {
     }).flat();
   }
 
+  /** The outside address of a socket, as far as it can be one. */
   mappedOf(socket: number): Endpoint | undefined {
-    const reply = this.#asked.find(({ asked }) => asked.question.socket === socket)?.asked.reply;
-    return reply?.kind === "mapped" ? reply.mapped : undefined;
+    const asked = this.#asked.find(({ asked }) => asked.question.socket === socket)?.asked;
+    if (asked?.reply?.kind !== "mapped") return undefined;
+    return isPossible(asked.reply.mapped, asked.question.to) ? asked.reply.mapped : undefined;
   }
 
   isSettled(now: Instant): boolean {

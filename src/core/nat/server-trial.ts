@@ -1,10 +1,11 @@
 import { type Endpoint, sameEndpoint } from "../net/endpoint.ts";
-import { type IpScope, ipFamily, ipScope } from "../net/ip.ts";
+import { ipFamily } from "../net/ip.ts";
 import type { Instant } from "../time.ts";
 import { SOCKET, type StunServer } from "./classifier-options.ts";
 import type { FilteringTrial, Outcome } from "./filtering-test.ts";
 import type { Sighting, Witness } from "./mapping-test.ts";
 import type { ServerOutcome, ServerReport } from "./nat-report.ts";
+import { isPossible } from "./possible-address.ts";
 import type { Asked, Question, Questions } from "./questions.ts";
 
 /** When a server is asked that has not answered yet: RFC 8489's doubling, begun at 250 ms to fit into 5 s. */
@@ -209,20 +210,3 @@ export class ServerTrial {
 function sightingOf({ question: { to }, reply }: Asked): Sighting[] {
   return reply?.kind === "mapped" && isPossible(reply.mapped, to) ? [{ to, mapped: reply.mapped }] : [];
 }
-
-/** Unicast, of the same family, and of no less reach than `from`, which named it. */
-function isPossible({ address, port }: Endpoint, { address: from }: Endpoint): boolean {
-  const reach = REACH[ipScope(address)];
-  return port !== 0 && ipFamily(address) === ipFamily(from) && reach > 0 && reach >= REACH[ipScope(from)];
-}
-
-/** How far an address means something; 0: it is nobody's. */
-const REACH: Readonly<Record<IpScope, number>> = {
-  unspecified: 0,
-  multicast: 0,
-  loopback: 1,
-  "link-local": 2,
-  private: 3,
-  shared: 3,
-  public: 4,
-};
