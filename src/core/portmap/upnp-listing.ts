@@ -1,6 +1,5 @@
 import { canonicalIp } from "../net/ip.ts";
 import type { GatewayMapping, PortMapFailed, Transport } from "./protocol.ts";
-import type { WanService } from "./upnp-description.ts";
 import { type Removed, removeMapping } from "./upnp-mapping.ts";
 import { externalAddress, findService } from "./upnp-service.ts";
 import { call, failure, type Talk } from "./upnp-talk.ts";
