@@ -65,6 +65,8 @@ function run(seed: number, isCalm: boolean): void {
     onEvent: (event) => advertised.take(event),
   });
   let staleSince: number | undefined;
+  /** A gateway that is left is told nothing, so until then it may hold what nobody answers for any more. */
+  let abandonedUntil = 0;
 
   function check(): void {
     const held = bench.gateway
@@ -88,13 +90,14 @@ function run(seed: number, isCalm: boolean): void {
       bench.pass(random.between(1, 90_000));
       check();
     }
-    if (!isCalm) disturb(bench, random);
-    else bench.gateway.refuses = random.pick([0, 0, 8]);
+    if (!isCalm && disturb(bench, random) === "left the gateway")
+      abandonedUntil = Math.max(abandonedUntil, bench.now + LEASE_SECONDS * 1_000);
+    else if (isCalm) bench.gateway.refuses = random.pick([0, 0, 8]);
   }
-  finish(bench, random, seed);
+  finish(bench, random, seed, bench.now >= abandonedUntil);
 }
 
-function disturb(bench: MapperBench, random: Random): void {
+function disturb(bench: MapperBench, random: Random): "left the gateway" | undefined {
   const { gateway } = bench;
   switch (random.below(6)) {
     case 0:
@@ -117,11 +120,16 @@ function disturb(bench: MapperBench, random: Random): void {
       bench.do((mapper, now) => mapper.handleGatewayChange(now, undefined));
       if (random.oneIn(2)) bench.pass(random.between(1, 60_000));
       bench.start();
+      return "left the gateway";
   }
+  return undefined;
 }
 
-/** On a network that works again, everything is asked away; and whatever it says is left is all that is left. */
-function finish(bench: MapperBench, random: Random, seed: number): void {
+/**
+ * On a network that works again, everything is asked away; and whatever it says is left is all that is left, but for
+ * what a gateway still holds that was left within the lease.
+ */
+function finish(bench: MapperBench, random: Random, seed: number, answersForAll: boolean): void {
   bench.lossPercent = random.pick([0, 0, 50]);
   const works = bench.lossPercent === 0 && bench.gateway.speaks.pcp && bench.gateway.speaks.natPmp;
   bench.stop().pass(900);
@@ -129,12 +137,12 @@ function finish(bench: MapperBench, random: Random, seed: number): void {
   expect([seed, last?.type]).toEqual([seed, "stopped"]);
   const left = last?.type === "stopped" ? last.left : [];
   const held = bench.gateway.mappings(bench.now);
-  if (works) expect([seed, left, held]).toEqual([seed, [], []]);
-  if (left.length === 0) expect([seed, held]).toEqual([seed, []]);
+  if (works && answersForAll) expect([seed, left, held]).toEqual([seed, [], []]);
+  if (left.length === 0 && answersForAll) expect([seed, held]).toEqual([seed, []]);
   bench.pass(STALE_MS);
   expect([seed, bench.gateway.mappings(bench.now), bench.mapper.nextTimeout()]).toEqual([seed, [], Infinity]);
-  // A day of renewals at half time, of races every half hour, and of what is repeated: nobody is flooded.
-  expect(bench.sent).toBeLessThan(12_000);
+  // A day of renewals at half time, in the worst case of a lease of five seconds, and of what is repeated: no flood.
+  expect(bench.sent).toBeLessThan(50_000);
 }
 
 test(
