@@ -14,6 +14,9 @@ interface Stage {
 /** Labs that measure the tunnel, for which the machine must be quiet; all others find their way through NATs. */
 const TUNNEL_LABS = /\/(wireguard|peer-wireguard|restart|bench-wan|readme|lab)[.-]/;
 const labs = [...new Glob("test/lab/*.test.ts").scanSync(".")].sort();
+const ends = [...new Glob("test/e2e/*.test.ts").scanSync(".")].sort();
+/** It measures as well. */
+const BENCH = "test/e2e/bench.test.ts";
 const natLabs = labs.filter((path) => !TUNNEL_LABS.test(path));
 
 const bun = process.execPath;
@@ -25,10 +28,10 @@ const STAGES: readonly Stage[] = [
   { name: "fuzz", command: [bun, "test", "test/fuzz"] },
   { name: "sim", command: [bun, "test", "test/sim"] },
   { name: "build", command: [bun, "run", "scripts/build.ts"] },
-  { name: "e2e", command: [bun, "test", "test/e2e"] },
+  { name: "e2e", command: [bun, "test", ...ends.filter((path) => path !== BENCH)] },
   { name: "lab: NATs, even", command: [bun, "test", ...natLabs.filter((_, index) => index % 2 === 0)], beside: true },
   { name: "lab: NATs, odd", command: [bun, "test", ...natLabs.filter((_, index) => index % 2 === 1)], beside: true },
-  { name: "lab: tunnel", command: [bun, "test", ...labs.filter((path) => TUNNEL_LABS.test(path))] },
+  { name: "lab: tunnel", command: [bun, "test", ...labs.filter((path) => TUNNEL_LABS.test(path)), BENCH] },
 ];
 
 interface Outcome {
