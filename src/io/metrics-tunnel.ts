@@ -3,6 +3,7 @@ import type { LaneStatus, NodeStatus, SessionStatus } from "../core/tunnel/statu
 import type { FrameErrorKind } from "../core/wire/pdu.ts";
 import type { Family, Sample } from "./computed-metric.ts";
 import { CHANNEL_FAMILIES } from "./metrics-channels.ts";
+import { dropsPerDirection, perDirection, sum } from "./metrics-directions.ts";
 import type { HandshakeFailure } from "./tls-verdict.ts";
 
 export interface TunnelFamiliesOptions {
@@ -65,8 +66,6 @@ function labelled(readings: readonly Reading[], labels: ClientGroup["labels"]): 
   return readings.map((reading) => ({ ...reading, labels: { ...labels, ...reading.labels } }));
 }
 
-const DIRECTIONS: readonly Direction[] = ["up", "down"];
-
 /** A record, so that a kind that is missing here does not compile. */
 const FRAME_ERROR_KINDS: Record<FrameErrorKind, true> = {
   bad_magic: true,
@@ -87,27 +86,18 @@ export interface ClientFamily extends Omit<Family, "samples"> {
   read(group: ClientGroup): Reading[];
 }
 
+const tunnelled = (counters: TunnelCounters, dir: Direction) => counters[dir];
+
 const CLIENT_FAMILIES: readonly ClientFamily[] = [
   gauge("ut_sessions_active", "Sessions that exist now", (group) => group.sessions.length),
   gauge("ut_lanes_active_total", "Lanes that are open now", (group) =>
     sum(group.sessions, (session) => session.lanes.filter((lane) => lane.state === "open").length),
   ),
-  perDirection("ut_udp_in_bytes_total", "Payload bytes of datagrams that entered this process", "inBytes"),
-  perDirection("ut_udp_in_packets_total", "Datagrams that entered this process", "inPackets"),
-  perDirection("ut_udp_out_bytes_total", "Payload bytes of datagrams that left this process", "outBytes"),
-  perDirection("ut_udp_out_packets_total", "Datagrams that left this process", "outPackets"),
-  {
-    name: "ut_udp_drop_total",
-    help: "Datagrams that were dropped, by reason",
-    type: "counter",
-    read: (group) =>
-      DIRECTIONS.flatMap((dir) =>
-        DROP_REASONS.map((reason) => ({
-          labels: { reason, dir },
-          value: sum(group.counters, (counters) => counters[dir].drops[reason]),
-        })),
-      ),
-  },
+  perDirection("ut_udp_in_bytes_total", "Payload bytes of datagrams that entered this process", "inBytes", tunnelled),
+  perDirection("ut_udp_in_packets_total", "Datagrams that entered this process", "inPackets", tunnelled),
+  perDirection("ut_udp_out_bytes_total", "Payload bytes of datagrams that left this process", "outBytes", tunnelled),
+  perDirection("ut_udp_out_packets_total", "Datagrams that left this process", "outPackets", tunnelled),
+  dropsPerDirection("ut_udp_drop_total", "Datagrams that were dropped, by reason", DROP_REASONS, tunnelled),
   counter("ut_lane_reconnect_total", "Lanes dialled again after one broke or failed", (one) => one.laneReconnects),
   gauge("ut_queue_len", "Datagrams that wait in the session queue", (group) =>
     sum(group.sessions, (session) => session.queue.packets),
@@ -149,20 +139,6 @@ function gauge(name: string, help: string, read: (group: ClientGroup) => number)
 
 function counter(name: string, help: string, read: (counters: TunnelCounters) => number): ClientFamily {
   return { name, help, type: "counter", read: (group) => [{ value: sum(group.counters, read) }] };
-}
-
-function perDirection(
-  name: string,
-  help: string,
-  field: "inBytes" | "inPackets" | "outBytes" | "outPackets",
-): ClientFamily {
-  return {
-    name,
-    help: `${help} (up: client to server)`,
-    type: "counter",
-    read: (group) =>
-      DIRECTIONS.map((dir) => ({ labels: { dir }, value: sum(group.counters, (counters) => counters[dir][field]) })),
-  };
 }
 
 function queueDelay(group: ClientGroup): Reading[] {
@@ -264,10 +240,4 @@ function laneSamples(
     }
     return [...values].map(([id, value]) => ({ labels: { ...group.labels, lane_id: id }, value }));
   });
-}
-
-function sum<T>(items: readonly T[], read: (item: T) => number): number {
-  let total = 0;
-  for (const item of items) total += read(item);
-  return total;
 }
