@@ -1,9 +1,9 @@
 import type { Transmit } from "../machine.ts";
-import type { Endpoint } from "../net/endpoint.ts";
+import { type Endpoint, sameEndpoint } from "../net/endpoint.ts";
 import { type Instant, NEVER } from "../time.ts";
 
 /** UDP port on which gateways answer PCP and NAT-PMP (RFC 6887 §19.1, RFC 6886 §1). */
-export const GATEWAY_PORT = 5351;
+const GATEWAY_PORT = 5351;
 /** A request to forget a mapping, whose sender may be about to end: three times within a second. */
 export const HASTY_WAITS: readonly number[] = [250, 500, 1_000];
 
@@ -28,6 +28,16 @@ export class Exchange {
     this.#waits = waits;
     this.#sent = 0;
     this.#send(now);
+  }
+
+  /** Only what comes from where the request went can be an answer to it. */
+  isFromGateway(from: Endpoint): boolean {
+    return sameEndpoint(from, this.#to);
+  }
+
+  /** Why a request was given up. */
+  get silence(): string {
+    return `no answer from ${this.#to.address} port ${this.#to.port}`;
   }
 
   /** The request left more than once: an answer to one of them says nothing about the others. */

@@ -1,7 +1,7 @@
 import type { Datagram, Transmit } from "../machine.ts";
 import type { Instant } from "../time.ts";
 import { EpochWatch, natPmpEpochRule } from "./epoch.ts";
-import { Exchange, GATEWAY_PORT, HASTY_WAITS } from "./exchange.ts";
+import { Exchange, HASTY_WAITS } from "./exchange.ts";
 import { canBeExternal } from "./gateway-address.ts";
 import {
   decodeNatPmpAnswer,
@@ -80,7 +80,7 @@ export class NatPmpClient implements PortMapClient {
   handleDatagram(now: Instant, { socket, from, payload }: Datagram): void {
     const isOwn = socket === PORT_MAP_SOCKETS["nat-pmp"];
     if (!isOwn && socket !== PORT_MAP_SOCKETS.announcements) return;
-    if (from.address !== this.#options.gateway || from.port !== GATEWAY_PORT) {
+    if (!this.#exchange.isFromGateway(from)) {
       this.ignored.foreign += 1;
       return;
     }
@@ -95,7 +95,7 @@ export class NatPmpClient implements PortMapClient {
   handleTimeout(now: Instant): void {
     if (!this.#exchange.handleTimeout(now)) return;
     if (this.#doing === "unmap" && this.#refusal !== undefined) this.#failWith(this.#refusal);
-    else this.#fail("no-answer", `no answer from ${this.#options.gateway} port ${GATEWAY_PORT}`);
+    else this.#fail("no-answer", this.#exchange.silence);
   }
 
   pollTransmit(): Transmit | undefined {

@@ -3,7 +3,7 @@ import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import type { Instant } from "../time.ts";
 import { uniform } from "../uniform.ts";
 import { EpochWatch, pcpEpochRule } from "./epoch.ts";
-import { Exchange, GATEWAY_PORT, HASTY_WAITS } from "./exchange.ts";
+import { Exchange, HASTY_WAITS } from "./exchange.ts";
 import { canBeExternal } from "./gateway-address.ts";
 import { decodePcpAnswer, encodeMapRequest, type PcpAnswer, type PcpMapping, type PcpMapRequest } from "./pcp-codec.ts";
 import { PCP_RESULTS } from "./pcp-results.ts";
@@ -80,7 +80,7 @@ export class PcpClient implements PortMapClient {
   handleDatagram(now: Instant, { socket, from, payload }: Datagram): void {
     const isOwn = socket === PORT_MAP_SOCKETS.pcp;
     if (!isOwn && socket !== PORT_MAP_SOCKETS.announcements) return;
-    if (from.address !== this.#options.gateway || from.port !== GATEWAY_PORT) {
+    if (!this.#exchange.isFromGateway(from)) {
       this.ignored.foreign += 1;
       return;
     }
@@ -94,7 +94,7 @@ export class PcpClient implements PortMapClient {
 
   handleTimeout(now: Instant): void {
     if (!this.#exchange.handleTimeout(now)) return;
-    this.#fail("no-answer", `no answer from ${this.#options.gateway} port ${GATEWAY_PORT}`);
+    this.#fail("no-answer", this.#exchange.silence);
   }
 
   pollTransmit(): Transmit | undefined {
