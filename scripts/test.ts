@@ -2,19 +2,24 @@ import { Glob } from "bun";
 
 /**
  * Everything that is checked, in the order in which it is cheapest to fail: `npm test`. Ends with one line,
- * `N passed, N failed, N skipped`, and exits 0 only if nothing failed. `bun scripts/test.ts unit lab` runs some.
+ * `N passed, N failed, N skipped`, and exits 0 only if nothing failed. `bun scripts/test.ts unit lab` runs some, `all`
+ * also what takes too long for every day: the files named `*.long.test.ts`, as CI does.
  */
 interface Stage {
   readonly name: string;
   readonly command: readonly string[];
+  /** Only for `all`, or by its name. */
+  readonly long?: boolean;
   /** It mostly waits, and measures nothing: it runs at the same time as the stages before it. */
   readonly beside?: boolean;
 }
 
 /** Labs that measure the tunnel, for which the machine must be quiet; all others find their way through NATs. */
 const TUNNEL_LABS = /\/(wireguard|peer-wireguard|restart|bench-wan|readme|lab)[.-]/;
-const labs = [...new Glob("test/lab/*.test.ts").scanSync(".")].sort();
-const ends = [...new Glob("test/e2e/*.test.ts").scanSync(".")].sort();
+const LONG = ".long.test.ts";
+const filesOf = (pattern: string) => [...new Glob(pattern).scanSync(".")].sort();
+const labs = filesOf("test/lab/*.test.ts").filter((path) => !path.endsWith(LONG));
+const ends = filesOf("test/e2e/*.test.ts").filter((path) => !path.endsWith(LONG));
 /** It measures as well. */
 const BENCH = "test/e2e/bench.test.ts";
 const natLabs = labs.filter((path) => !TUNNEL_LABS.test(path));
@@ -32,6 +37,7 @@ const STAGES: readonly Stage[] = [
   { name: "lab: NATs, even", command: [bun, "test", ...natLabs.filter((_, index) => index % 2 === 0)], beside: true },
   { name: "lab: NATs, odd", command: [bun, "test", ...natLabs.filter((_, index) => index % 2 === 1)], beside: true },
   { name: "lab: tunnel", command: [bun, "test", ...labs.filter((path) => TUNNEL_LABS.test(path)), BENCH] },
+  { name: "long", command: [bun, "test", ...filesOf(`test/{e2e,lab}/*${LONG}`)], long: true },
 ];
 
 interface Outcome {
@@ -44,7 +50,9 @@ interface Outcome {
 
 /** `lab` names all stages of the lab. */
 const groupOf = (stage: Stage) => stage.name.split(":")[0];
-const wanted = process.argv.slice(2);
+const args = process.argv.slice(2);
+const isAll = args.includes("all");
+const wanted = args.filter((name) => name !== "all");
 const unknown = wanted.filter((name) => !STAGES.some((stage) => groupOf(stage) === name));
 if (unknown.length > 0) {
   console.error(`Unknown stage ${unknown.join(", ")}: ${[...new Set(STAGES.map(groupOf))].join(", ")}`);
@@ -52,7 +60,9 @@ if (unknown.length > 0) {
 }
 
 const outcomes: Outcome[] = [];
-const chosen = STAGES.filter((stage) => wanted.length === 0 || wanted.includes(groupOf(stage) ?? ""));
+const isChosen = (stage: Stage) =>
+  wanted.length === 0 ? isAll || stage.long !== true : wanted.includes(groupOf(stage) ?? "");
+const chosen = STAGES.filter(isChosen);
 while (chosen.length > 0) {
   const others = chosen.findIndex((stage, index) => index > 0 && stage.beside !== true);
   const together = chosen.splice(0, others === -1 ? chosen.length : others);
