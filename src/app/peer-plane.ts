@@ -39,7 +39,7 @@ export interface PipeUser {
 }
 
 /** What roles do with pipes. */
-export type Pipes = Pick<PeerPlane, "open" | "send">;
+export type Pipes = Pick<PeerPlane, "open" | "send" | "close">;
 
 export interface PeerPlaneOptions {
   readonly config: Config;
@@ -142,6 +142,11 @@ export class PeerPlane implements Disposable {
     this.#pumpSoon();
     this.#peer.send(this.#turnAt, pipe, flow, datagram);
     return this.#turnAt;
+  }
+
+  /** Either end's: says goodbye to the other one. `PipeUser.closed` follows, after which its number means nothing. */
+  close(pipe: PipeId, reason = "closed"): void {
+    this.#did((time) => this.#peer.close(time, pipe, reason));
   }
 
   /** Every pipe: where its datagrams go, and why. */

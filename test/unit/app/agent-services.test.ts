@@ -19,6 +19,7 @@ function agentOf(port: number) {
       back.push({ pipe, flow, bytes: datagram.length });
       return now();
     },
+    close() {},
   };
   return { services, logbook, back, accept: () => services.accept(pipes, PIPE, "echo", "home") };
 }

@@ -21,6 +21,7 @@ function fakePipes() {
       sent.push({ flow, bytes: datagram.length });
       return now();
     },
+    close() {},
   };
 }
 
