@@ -65,7 +65,7 @@ export class ControlConnection implements Disposable {
   dial(): void {
     if (this.#abort.signal.aborted) return;
     // Invariant: the config of a peer role has it.
-    const { host, port } = this.#options.tcp.server_addr!;
+    const { host, port } = this.#options.tcp.server_addr![0]!;
     const { identity, serverName, sessionId, node, log } = this.#options;
     const decoder = new PduDecoder({ maxCtrlBytes: MAX_CTRL_BYTES });
     let link: Link | undefined;

@@ -114,7 +114,7 @@ export class LaneDialer {
   #dial(laneId: number): void {
     const { tcp, serverName, identity, resolve } = this.#options;
     // Invariant: the config of a client has it.
-    const { host, port } = tcp.server_addr!;
+    const { host, port } = tcp.server_addr![0]!;
     const lane = new Lane(laneId);
     let isOpen = false;
     let proven = false;

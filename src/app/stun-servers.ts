@@ -23,10 +23,9 @@ export interface ResolveOptions {
 
 /** The STUN of the node's own server, if it has one: everybody does but a server. */
 export function ownServer(config: Config): readonly Address[] {
-  const { server_addr } = config.tcp;
-  return config.roles.some((role) => role !== "server") && server_addr
-    ? [{ host: server_addr.host, port: STUN_PORT }]
-    : [];
+  const { server_addr = [] } = config.tcp;
+  if (config.roles.every((role) => role === "server")) return [];
+  return server_addr.slice(0, 1).map(({ host }) => ({ host, port: STUN_PORT }));
 }
 
 /** Whom a node asks: its own server first, then the config's. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type Endpoint, parseEndpoint } from "../core/net/endpoint.ts";
 import { ipScope } from "../core/net/ip.ts";
-import { type AddressUse, readAddress } from "./address.ts";
+import { type Address, type AddressUse, formatAddress, readAddress } from "./address.ts";
 
 /**
  * The kinds of value that keys have. Every message a leaf raises is the text that follows "expected …", so that a
@@ -40,6 +40,33 @@ export function address(use: AddressUse, example: string) {
       const { expected: message, suggestion } = reading;
       context.addIssue({ code: "custom", message, params: { suggestion } });
       return z.NEVER;
+    });
+}
+
+/** One `host:port` or a list of them, each once, parsed to a list. Of no more than `max`. */
+export function addresses(use: AddressUse, example: string, max: number) {
+  const one = `host:port such as "${example}"`;
+  const some = `one to ${max} of ${one}`;
+  const error = ({ input }: { input?: unknown }) => (Array.isArray(input) ? some : one);
+  return z
+    .union([z.string(), z.array(z.string()).min(1, some).max(max, some)], { error })
+    .meta({ examples: [example] })
+    .transform((given, context): readonly Address[] => {
+      const texts = typeof given === "string" ? [given] : given;
+      const known = new Set<string>();
+      return texts.flatMap((text, index) => {
+        const path = typeof given === "string" ? [] : [index];
+        const reading = readAddress(text, use, example);
+        if (!reading.ok) {
+          const { expected: message, suggestion } = reading;
+          context.addIssue({ code: "custom", path, message, params: { suggestion } });
+          return [];
+        }
+        const name = formatAddress(reading.address);
+        if (known.has(name)) context.addIssue({ code: "custom", path, message: "each address once" });
+        known.add(name);
+        return [reading.address];
+      });
     });
 }
 

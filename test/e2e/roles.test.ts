@@ -105,7 +105,7 @@ describe("dialling", () => {
     let answer = [V4];
     const asked: string[] = [];
     await using client = await testClient(port, home, {
-      tcp: { lanes: 2, server_addr: { host: "ut.test", port } },
+      tcp: { lanes: 2, server_addr: [{ host: "ut.test", port }] },
       resolve: async (host) => {
         asked.push(host);
         return answer;
@@ -132,7 +132,7 @@ describe("dialling", () => {
       udp: { wg_udp_addr: { host: "::1", port: wg.port } },
     });
     await using client = await testClient(server.port, home, {
-      tcp: { server_addr: { host: "::1", port: server.port } },
+      tcp: { server_addr: [{ host: "::1", port: server.port }] },
       udp: { listen_addr: { host: "::1", port: 0 } },
     });
     end.sendTo(client.port, marked(1));
@@ -147,7 +147,7 @@ describe("dialling", () => {
     // Nobody listens on ::1 at this port.
     await using server = await testServer(wg.port);
     await using client = await testClient(server.port, home, {
-      tcp: { lanes: 2, server_addr: { host: "ut.test", port: server.port } },
+      tcp: { lanes: 2, server_addr: [{ host: "ut.test", port: server.port }] },
       resolve: async () => [V6, V4],
     });
     end.sendTo(client.port, marked(1));
@@ -162,7 +162,7 @@ describe("dialling", () => {
 
   test("a name that cannot be resolved is a line in the log, and no more", async () => {
     await using client = await testClient(9, home, {
-      tcp: { lanes: 1, prewarm: true, server_addr: { host: "no.such.host.invalid", port: 9 } },
+      tcp: { lanes: 1, prewarm: true, server_addr: [{ host: "no.such.host.invalid", port: 9 }] },
     });
     await until("the failure", () => client.logbook.has("lane_dial_fail"));
     expect(client.logbook.find("lane_dial_fail")).toMatchObject([

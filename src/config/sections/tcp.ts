@@ -1,4 +1,4 @@
-import { address, flag, integer, mapping, oneOf } from "../leaf.ts";
+import { address, addresses, flag, integer, mapping, oneOf } from "../leaf.ts";
 
 /** How a lane is chosen for a datagram. */
 export const PICKS = ["round_robin", "hash"] as const;
@@ -9,14 +9,19 @@ export const CONGESTIONS = ["auto", "bbr", "cubic", "system"] as const;
 /** How long a datagram may wait for an earlier one on another lane, in ms; 0 delivers in order of arrival. */
 export const DEFAULT_REORDER_MS = 0;
 
+/** Servers of a client: the first, and those that stand in for it. */
+const MAX_SERVERS = 8;
+
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
 /** The lanes: where they go, how many, and how TCP treats them (DESIGN "Lanes"). */
 export const tcpSection = mapping({
-  server_addr: address("target", "ec2.example.com:5443")
+  server_addr: addresses("target", "ec2.example.com:5443", MAX_SERVERS)
     .optional()
-    .describe("Client: the server's host:port. The name is resolved anew on every dial. The client role needs it."),
+    .describe(
+      "Client: the server's host:port, resolved anew on every dial; or a list: the first, and what stands in for it.",
+    ),
   listen_addr: address("listen", "0.0.0.0:5443")
     .prefault("0.0.0.0:5443")
     .describe("Server: where lanes are accepted. `[::]:5443` or `:5443` takes IPv4 and IPv6."),

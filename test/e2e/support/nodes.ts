@@ -70,7 +70,7 @@ export async function testClient(
 ): Promise<TestNode> {
   const config = configOf({
     ...settings,
-    tcp: { server_addr: { host: "127.0.0.1", port: serverPort }, ...settings.tcp },
+    tcp: { server_addr: [{ host: "127.0.0.1", port: serverPort }], ...settings.tcp },
     udp: { listen_addr: { host: "127.0.0.1", port: 0 }, ...settings.udp },
   });
   const { resolve } = settings;
@@ -88,7 +88,7 @@ export interface TestUplink extends AsyncDisposable {
 export function testUplink(serverPort: number, who: NodeIdentity, settings: Settings = {}): TestUplink {
   const config = configOf({
     ...settings,
-    tcp: { server_addr: { host: "127.0.0.1", port: serverPort }, ...settings.tcp },
+    tcp: { server_addr: [{ host: "127.0.0.1", port: serverPort }], ...settings.tcp },
   });
   const logbook = new Logbook();
   const uplink = new Uplink(config, who, { log: logbook.log("peer"), node: "ut test", handshakeDone: () => {} });

@@ -15,7 +15,21 @@ interface KeyCase {
 
 const CN = "a certificate name of 1 to 64 letters, digits, dots and hyphens";
 const KEYS: Record<string, KeyCase> = {
-  "tcp.server_addr": target("ec2.example.com:5443", undefined),
+  "tcp.server_addr": {
+    expected: `host:port such as "ec2.example.com:5443"`,
+    fallback: undefined,
+    takes: [
+      ["a.example:1", [{ host: "a.example", port: 1 }]],
+      [
+        ["[fe80::1%eth0]:65535", "192.0.2.1:9"],
+        [
+          { host: "fe80::1%eth0", port: 65_535 },
+          { host: "192.0.2.1", port: 9 },
+        ],
+      ],
+    ],
+    refuses: ["", "a.example", 5443, true, { host: "a", port: 1 }],
+  },
   "tcp.listen_addr": listener("0.0.0.0:5443", { host: "0.0.0.0", port: 5443 }),
   "tcp.lanes": whole(5, 1, 32),
   "tcp.tcp_nodelay": trueOrFalse(true),
@@ -205,6 +219,21 @@ describe("a list of certificate names", () => {
         `ut.yaml:12:7: tls.deny_cn[4]: expected ${CN}, got 5`,
       ].join("\n"),
     ));
+});
+
+describe("servers", () => {
+  const expected = `host:port such as "ec2.example.com:5443"`;
+  const some = `tcp.server_addr: expected one to 8 of ${expected}, got a list`;
+  const cases: [given: unknown, ...problems: string[]][] = [
+    [[], `ut.yaml:3:16: ${some}`],
+    [["a:1", 5], `ut.yaml:4:5: ${some}`],
+    [["a:1", "b"], `ut.yaml:5:7: tcp.server_addr[1]: expected ${expected}, got "b"; did you mean "b:5443"`],
+    [["a:1", "b:1", "a:1"], `ut.yaml:6:7: tcp.server_addr[2]: expected each address once, got "a:1"`],
+    [Array(9).fill("a:1"), `ut.yaml:4:5: ${some}`],
+  ];
+  for (const [given, ...problems] of cases)
+    test(`refuse ${JSON.stringify(given).slice(0, 40)}`, () =>
+      expect(refusal(configText("tcp.server_addr", given))).toBe(["config.invalid", ...problems].join("\n")));
 });
 
 describe("an entry of a list", () => {

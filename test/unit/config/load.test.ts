@@ -64,7 +64,7 @@ describe("the seed's config", () => {
       expect(loadConfig(file(`${role}.yaml`, SEED.replace("role: client", `role: ${role}`)))).toEqual({
         roles: [role],
         tcp: {
-          server_addr: { host: "ec2.example.com", port: 5443 },
+          server_addr: [{ host: "ec2.example.com", port: 5443 }],
           listen_addr: { host: "0.0.0.0", port: 5443 },
           lanes: 5,
           tcp_nodelay: true,
