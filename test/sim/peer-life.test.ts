@@ -10,6 +10,7 @@ import { openSimWorld } from "./sim-world.ts";
 
 const OPEN: NatKind = { type: "cone", filtering: "endpoint-independent" };
 const PORT: NatKind = { type: "cone", filtering: "address-and-port-dependent" };
+const UNKNOWN: NatKind = { type: "unknown", filtering: null };
 const SYMMETRIC: NatKind = { type: "symmetric", filtering: "address-and-port-dependent" };
 const OFF: HardNatOptions = { mode: "off", role: "auto", assistDelayMs: 300, settings: PUNCH_DEFAULTS };
 
@@ -50,6 +51,12 @@ class Pair {
       pair.pipe = peer.open(now, "office", "wireguard");
     });
     return pair;
+  }
+
+  /** One end has found out what its NAT is. */
+  measured(cn: "home" | "office", nat: NatKind): void {
+    const gathered = { hosts: [{ endpoint: endpointOf(cn === "home" ? "a1" : "b1"), socket: 0 }], reflexive: [] };
+    this[cn].do((peer, now) => peer.setNetwork(now, { nat, reflex: undefined, gathered, isPortMapped: false }));
   }
 
   /** A datagram every `everyMs` from home, until `stop`. */
@@ -338,25 +345,54 @@ describe("a pipe lives on", () => {
     expect(pair.home.reports.map((report) => report.winner)).toEqual(["ice"]);
   });
 
-  test("when the NATs are measured only after the first attempt has begun: hard-NAT at once, in the right roles", async () => {
-    const unknown: NatKind = { type: "unknown", filtering: null };
-    const pair = await Pair.open({ seed: 1, ...HARD, natA: unknown, natB: unknown, hardNat: { mode: "assist" } });
-    pair.send();
-    await pair.lab.pass(700);
-    const ends = [
-      { end: pair.home, host: "a1", nat: PORT },
-      { end: pair.office, host: "b1", nat: SYMMETRIC },
-    ] as const;
-    for (const { end, host, nat } of ends)
-      end.do((peer, now) => {
-        const gathered = { hosts: [{ endpoint: endpointOf(host), socket: 0 }], reflexive: [] };
-        peer.setNetwork(now, { nat, reflex: undefined, gathered, isPortMapped: false });
+  for (const mode of ["assist", "fallback"] as const)
+    for (const late of [["home"], ["office"], ["home", "office"], ["office", "home"]] as const)
+      test(`when ${late.join(", then ")} has its NAT measured in the middle of an attempt: hard-NAT joins it, ${mode}`, async () => {
+        const natA = late.includes("home" as never) ? UNKNOWN : PORT;
+        const natB = late.includes("office" as never) ? UNKNOWN : SYMMETRIC;
+        const pair = await Pair.open({ seed: 1, ...HARD, natA, natB, hardNat: { mode } });
+        pair.send();
+        for (const cn of late) {
+          await pair.lab.pass(700);
+          pair.measured(cn, cn === "home" ? PORT : SYMMETRIC);
+        }
+        expect(await pair.untilDirect(8_000)).toBe(true);
+        await pair.stop();
+        expect([pair.home, pair.office].map(({ reports }) => reports)).toMatchObject([
+          [{ attempt: 0, winner: "hardnat", role: "nat3" }],
+          [{ attempt: 0, winner: "hardnat", role: "nat4" }],
+        ]);
+        const [report] = pair.home.reports;
+        if (mode === "assist") expect(report?.elapsedMs).toBeLessThan(700 * late.length + 1_500);
+        else expect(report?.iceCause).toBe("timeout");
+        expect(pair.arrived).toEqual({ lost: 0, doubled: 0 });
       });
-    expect(await pair.untilDirect(8_000)).toBe(true);
-    expect(pair.home.reports.map(({ winner, role }) => [winner, role])).toEqual([
-      [null, null],
-      ["hardnat", "nat3"],
-    ]);
+
+  test("when both NATs turn out to be symmetric in the middle of an attempt: it ends, and says so", async () => {
+    const both = { a: "symmetric", b: "symmetric", natA: UNKNOWN, natB: UNKNOWN } as const;
+    const pair = await Pair.open({ seed: 1, ...both, hardNat: { mode: "assist" } });
+    await pair.lab.pass(700);
+    pair.measured("home", SYMMETRIC);
+    pair.measured("office", SYMMETRIC);
+    await pair.lab.pass(500);
+    for (const { reports } of [pair.home, pair.office])
+      expect(reports).toMatchObject([{ attempt: 0, way: "relay", verdict: "both-symmetric" }]);
+  });
+
+  test("when the other end's network changes after an attempt has failed: another one at once, and not for every word", async () => {
+    const pair = await Pair.open({ seed: 1, a: "symmetric", b: "symmetric", natA: SYMMETRIC, natB: SYMMETRIC });
+    pair.send();
+    await pair.lab.pass(1_000);
+    expect(pair.home.reports).toMatchObject([{ verdict: "both-symmetric" }]);
+    const begun = () => pair.home.events.filter(({ type }) => type === "attempt-started").length;
+    pair.measured("office", { type: "symmetric", filtering: null });
+    await pair.lab.pass(500);
+    expect(begun()).toBe(2);
+    for (let i = 0; i < 30; i++) {
+      pair.measured("office", i % 2 === 0 ? SYMMETRIC : { type: "symmetric", filtering: null });
+      await pair.lab.pass(200);
+    }
+    expect(begun()).toBe(1 + 8);
   });
 
   test("datagrams before it is open wait, the last 64 of them", async () => {

@@ -8,6 +8,7 @@ import { type Instant, NEVER } from "../time.ts";
 import type { PeerInfo } from "../wire/signal.ts";
 import { DirectAttempt } from "./direct-attempt.ts";
 import type { HardNatTerms } from "./hard-nat-plan.ts";
+import { isOtherInfo } from "./network-change.ts";
 import { type AttemptReport, CANCELLED_VERDICTS, type DirectMeta, type PipeId } from "./peer-event.ts";
 import type { PeerShared } from "./peer-shared.ts";
 import { type AttemptTrace, Trace } from "./trace.ts";
@@ -39,28 +40,28 @@ export interface AttemptsOptions {
 
 /** Datagrams flowed within so long: a direct path is worth another attempt. */
 const ACTIVE_MS = 30_000;
-/** Attempts that the other end may ask for; DESIGN "Signalling". */
+/** Attempts that the other end may bring about; DESIGN "Signalling". */
 const ATTEMPTS_PER_WINDOW = 8;
 const WINDOW_MS = 10_000;
 const LAST_ATTEMPT = 0xffff;
 const KEPT_TRACES = 8;
 
 /**
- * The attempts of one pipe, one at a time. The initiator begins them: when the pipe opens, when its network changes,
- * and after a failure or a loss as `PeerMemory` allows, while datagrams flow. The responder joins them.
+ * The attempts of one pipe, one at a time. The initiator begins them: when the pipe opens, when either end's network
+ * changes, and after a failure or a loss as `PeerMemory` allows, while datagrams flow. The responder joins them.
  */
 export class Attempts {
   readonly #shared: PeerShared;
   readonly #options: AttemptsOptions;
   readonly #traces: Trace[] = [];
-  readonly #joinedAt: Instant[] = [];
+  /** When the other end has brought about an attempt. */
+  readonly #movedAt: Instant[] = [];
   #peerInfo: PeerInfo;
   #current: DirectAttempt | undefined;
   #number = -1;
   #toldOf: AttemptReport | undefined;
   #verdict = "";
   #isWanted: boolean;
-  #hasBeenBlind = false;
   /** Until then an address from elsewhere is being tried. */
   #notBefore: Instant = Number.NEGATIVE_INFINITY;
 
@@ -96,8 +97,10 @@ export class Attempts {
   handleSignal(now: Instant, event: AttemptSignal): void {
     const number = event.attempt;
     if (event.type === "candidates") {
+      const isNews = isOtherInfo(this.#peerInfo, event.peer);
       this.#peerInfo = event.peer;
-      if (number > this.#number && this.#mayJoin(now)) this.#begin(now, number);
+      if (number > this.#number) this.#join(now, number);
+      else if (isNews) this.#peerChanged(now);
     }
     const current = number === this.#number ? this.#current : undefined;
     switch (event.type) {
@@ -173,10 +176,17 @@ export class Attempts {
     this.#notBefore = at;
   }
 
-  /** Another one, as soon as the memory allows; `isUrgent`: whatever is under way has become pointless. */
-  want(now: Instant, isUrgent: boolean): void {
-    if (isUrgent) this.cancel(now, "network-changed");
-    this.#isWanted = true;
+  /**
+   * Something about our network is not what it was. `isElsewhere`: whatever is under way has lost its ground. The other
+   * end is told, and the initiator begins another attempt, as soon as the memory allows.
+   */
+  networkChanged(now: Instant, isElsewhere: boolean): void {
+    const { isInitiator, isDirect, channel } = this.#options;
+    if (isInitiator && isElsewhere) this.cancel(now, "network-changed");
+    if (this.isTrying) this.#current?.networkChanged(now);
+    else if (!isInitiator && this.#number >= 0) this.#shared.signals.sendCandidates(channel, this.#number, [], true);
+    if (isInitiator && (isElsewhere || !isDirect())) this.#isWanted = true;
+    this.#tell(now);
   }
 
   cancel(now: Instant, verdict: string): void {
@@ -197,15 +207,27 @@ export class Attempts {
   /** Even ones have the roles of hard-NAT as measured, odd ones the other way round: every second try. */
   #nextNumber(): number {
     const next = this.#number + 1;
-    const isSwapped = this.#shared.memory.failures(this.#options.peer) % 2 === 1;
+    const isSwapped = this.#shared.memory.punches(this.#options.peer) % 2 === 1;
     return (next % 2 === 1) === isSwapped ? next : next + 1;
   }
 
-  #mayJoin(now: Instant): boolean {
-    if (!this.#options.isReady() || this.#shared.whyNot(this.#peerInfo) !== undefined) return false;
-    const joined = this.#joinedAt;
-    while (joined[0] !== undefined && now - joined[0] >= WINDOW_MS) joined.shift();
-    return joined.length < ATTEMPTS_PER_WINDOW && joined.push(now) > 0;
+  #join(now: Instant, attempt: number): void {
+    if (!this.#options.isReady() || this.#shared.whyNot(this.#peerInfo) !== undefined) return;
+    if (this.#mayBeMoved(now)) this.#begin(now, attempt);
+  }
+
+  /** What failed with the other end may work now. */
+  #peerChanged(now: Instant): void {
+    const { isInitiator, isDirect, peer } = this.#options;
+    if (!isInitiator || this.isTrying || isDirect() || !this.#mayBeMoved(now)) return;
+    this.#shared.memory.forget(peer);
+    this.#isWanted = true;
+  }
+
+  #mayBeMoved(now: Instant): boolean {
+    const moved = this.#movedAt;
+    while (moved[0] !== undefined && now - moved[0] >= WINDOW_MS) moved.shift();
+    return moved.length < ATTEMPTS_PER_WINDOW && moved.push(now) > 0;
   }
 
   #begin(now: Instant, attempt: number): void {
@@ -238,24 +260,12 @@ export class Attempts {
     this.#toldOf = report;
     const { id: pipe, peer, channel } = this.#options;
     const { memory, signals, out } = this.#shared;
-    const { winner, role, elapsedMs, verdict } = report;
+    const { winner, role, elapsedMs, verdict, enteredHardNat } = report;
     this.#verdict = verdict;
     if (winner !== null) memory.succeeded(peer, { winner, role, elapsedMs, at: now });
-    else if (this.#wasBlind(report)) this.#isWanted = this.#options.isInitiator;
-    else if (!CANCELLED_VERDICTS.has(verdict)) memory.failed(now, peer);
+    else if (!CANCELLED_VERDICTS.has(verdict)) memory.failed(now, peer, enteredHardNat);
     signals.result(channel, winner ?? "none", elapsedMs, verdict);
     out.events.push({ type: "attempt-ended", pipe, report });
-  }
-
-  /**
-   * It began before the NATs were known, as does the first one of a process. Now that ours is, the next one need not wait
-   * for it, nor swap roles that it had not given; once for each pipe, as the other NAT may never be known.
-   */
-  #wasBlind({ way, verdict }: AttemptReport): boolean {
-    const isKnown = (this.#shared.network?.nat.type ?? "unknown") !== "unknown";
-    if (way !== "unknown" || !isKnown || CANCELLED_VERDICTS.has(verdict) || this.#hasBeenBlind) return false;
-    this.#hasBeenBlind = true;
-    return true;
   }
 }
 

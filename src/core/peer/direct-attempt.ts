@@ -1,53 +1,16 @@
-import type { Candidate, LocalCandidate } from "../ice/candidate.ts";
-import type { IceCredentials } from "../ice/credentials.ts";
-import type { Datagram, RandomBytes } from "../machine.ts";
-import type { NatKind } from "../nat/direct-way.ts";
+import { type Candidate, MAX_CANDIDATES } from "../ice/candidate.ts";
+import type { Datagram } from "../machine.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import type { DirectAddress } from "../pipe/pipe.ts";
-import type { PunchBudget } from "../punch/budget.ts";
 import type { PunchRole } from "../punch/probe.ts";
 import { type Instant, NEVER } from "../time.ts";
 import type { PeerInfo } from "../wire/signal.ts";
-import { type AttemptPlan, type HardNatTerms, planAttempt } from "./hard-nat-plan.ts";
-import type { Remembered } from "./memory.ts";
-import type { Outbox } from "./outbox.ts";
+import type { AttemptParts, OwnNetwork } from "./attempt-parts.ts";
+import { type AttemptPlan, planAttempt } from "./hard-nat-plan.ts";
 import type { AttemptReport, DirectMeta } from "./peer-event.ts";
 import type { Found } from "./proof.ts";
 import { Race } from "./race.ts";
-import type { ServerReflex } from "./server-reflex.ts";
 import { hasShortcut } from "./shortcut.ts";
-import type { Trace } from "./trace.ts";
-
-export interface AttemptParts {
-  readonly random: RandomBytes;
-  readonly out: Outbox;
-  readonly trace: Trace;
-  readonly reflex: ServerReflex;
-  readonly overall: PunchBudget;
-  /** The shared socket that nat3 punches from. */
-  readonly socket: number;
-  /** Its side opened the pipe: it controls ICE, and chooses between two addresses that work. */
-  readonly isInitiator: boolean;
-  readonly attempt: number;
-  readonly terms: HardNatTerms;
-  readonly probeKey: Uint8Array;
-  /** What is known of our network, once the server has been asked for our address. */
-  readonly gather: () => OwnNetwork;
-  readonly sendCandidates: (candidates: readonly LocalCandidate[]) => void;
-  readonly ice: { readonly local: IceCredentials; readonly remote: IceCredentials };
-  readonly remembered: Remembered | undefined;
-  readonly requestPunch: (now: Instant, role: PunchRole, reflex: Endpoint) => void;
-  readonly acknowledgePunch: () => void;
-  /** Has the pipe send sealed challenges there. */
-  readonly prove: (now: Instant, address: DirectAddress) => void;
-}
-
-/** What the other end is told. */
-export interface OwnNetwork {
-  readonly nat: NatKind;
-  readonly isPortMapped: boolean;
-  readonly candidates: readonly LocalCandidate[];
-}
 
 interface Told {
   readonly candidates: readonly Candidate[];
@@ -59,7 +22,7 @@ type State =
   /** Our outside address: the server is asked once more, which also keeps the NAT's mapping. */
   | { readonly name: "gathering"; readonly until: Instant }
   /** For the other end's candidates. */
-  | { readonly name: "exchanging"; readonly own: OwnNetwork; readonly until: Instant }
+  | { readonly name: "exchanging"; readonly until: Instant }
   /** For the server's word to begin. */
   | { readonly name: "ready"; readonly until: Instant }
   | { readonly name: "starting"; readonly at: Instant }
@@ -86,6 +49,8 @@ export class DirectAttempt {
   readonly #startedAt: Instant;
   #state: State;
   #plan: AttemptPlan;
+  /** What the other end was told. */
+  #own: OwnNetwork | undefined;
   /** Of the other end, which may have been quicker than we. */
   #told: Told | undefined;
   #race: Race | undefined;
@@ -111,10 +76,20 @@ export class DirectAttempt {
     return this.#state.name === "over";
   }
 
+  /** Also what the other end has to add later on, about its addresses or its NAT. */
   handleCandidates(now: Instant, candidates: readonly Candidate[], isLast: boolean, peer: PeerInfo): void {
-    this.#told ??= { candidates, isLast, peer };
-    if (this.#state.name === "exchanging") this.#decide(now, this.#state.own, this.#told);
-    else this.#race?.addRemotes(candidates, isLast);
+    const all = [...(this.#told?.candidates ?? []), ...candidates].slice(0, MAX_CANDIDATES);
+    this.#told = { candidates: all, isLast, peer };
+    this.#race?.addRemotes(candidates, isLast);
+    this.#choose(now);
+  }
+
+  /** More is known of our network than the other end was told. */
+  networkChanged(now: Instant): void {
+    if (this.#own === undefined || this.#report !== undefined) return;
+    this.#own = this.#parts.gather();
+    this.#parts.sendCandidates(this.#own.candidates);
+    this.#choose(now);
   }
 
   startPunching(now: Instant, delayMs: number): void {
@@ -242,34 +217,46 @@ export class DirectAttempt {
   }
 
   #exchange(now: Instant): void {
-    const own = this.#parts.gather();
-    const list = own.candidates.map(({ type, endpoint }) => `${type} ${formatEndpoint(endpoint)}`).join(", ");
+    this.#own = this.#parts.gather();
+    const list = this.#own.candidates.map(({ type, endpoint }) => `${type} ${formatEndpoint(endpoint)}`).join(", ");
     this.#parts.trace.step(now, "candidates", list);
-    this.#parts.sendCandidates(own.candidates);
-    this.#state = { name: "exchanging", own, until: now + EXCHANGE_MS };
-    if (this.#told !== undefined) this.#decide(now, own, this.#told);
+    this.#parts.sendCandidates(this.#own.candidates);
+    this.#state = { name: "exchanging", until: now + EXCHANGE_MS };
+    this.#choose(now);
   }
 
-  /** Both ends have said what they are: the matrix, and what may help although it says no. */
-  #decide(now: Instant, own: OwnNetwork, { candidates, isLast, peer }: Told): void {
-    const { terms, isInitiator, attempt, trace } = this.#parts;
-    const { nat, isPortMapped } = own;
-    const theirs = { type: peer.nat, filtering: peer.filtering };
-    const plan = planAttempt(terms, nat, theirs, { isInitiator, isSwapped: attempt % 2 === 1 });
-    const helped = { own: isPortMapped, peerCaps: peer.caps };
-    const ice = plan.ice || (plan.mode !== "force" && hasShortcut(own.candidates, candidates, helped));
-    this.#plan = { ...plan, ice };
-    trace.step(now, "plan", `${nat.type} to ${peer.nat}: ${plan.way}, hard-NAT ${plan.role ?? "no"}`);
-    if (!ice && plan.role === undefined) {
+  /**
+   * Once both ends have said what they are: the matrix, and what may help although it says no. A NAT that is measured
+   * only after that changes the plan of a race that began without knowing it.
+   */
+  #choose(now: Instant): void {
+    if (this.#own === undefined || this.#told === undefined || this.#report !== undefined) return;
+    if (this.#race !== undefined && this.#plan.way !== "unknown") return;
+    const plan = this.#planFor(this.#own, this.#told);
+    if (this.#race !== undefined && plan.way === "unknown" && plan.role === this.#plan.role) return;
+    const { nat, candidates } = this.#own;
+    const { peer, ...told } = this.#told;
+    this.#plan = plan;
+    this.#parts.trace.step(now, "plan", `${nat.type} to ${peer.nat}: ${plan.way}, hard-NAT ${plan.role ?? "no"}`);
+    if (!plan.ice && plan.role === undefined) {
       this.cancel(now, nat.type === "blocked" || peer.nat === "blocked" ? "udp-blocked" : "both-symmetric");
       return;
     }
-    this.#state = { name: "ready", until: now + START_MS };
-    this.#race = new Race(this.#parts, {
-      plan: this.#plan,
-      own: { nat: nat.type, candidates: own.candidates },
-      peer: { nat: peer.nat, candidates, isLast },
-    });
+    const course = { plan, own: { nat: nat.type, candidates }, peer: { nat: peer.nat, ...told } };
+    if (this.#race !== undefined) this.#race.replan(course);
+    else {
+      this.#race = new Race(this.#parts, course);
+      this.#state = { name: "ready", until: now + START_MS };
+    }
+    this.handleTimeout(now);
+  }
+
+  #planFor({ nat, isPortMapped, candidates }: OwnNetwork, { peer, candidates: theirs }: Told): AttemptPlan {
+    const { terms, isInitiator, attempt } = this.#parts;
+    const end = { isInitiator, isSwapped: attempt % 2 === 1 };
+    const plan = planAttempt(terms, nat, { type: peer.nat, filtering: peer.filtering }, end);
+    const mapped = { own: isPortMapped, peerCaps: peer.caps };
+    return { ...plan, ice: plan.ice || (plan.mode !== "force" && hasShortcut(candidates, theirs, mapped)) };
   }
 
   #start(now: Instant, at: Instant): void {

@@ -39,12 +39,7 @@ export class PeerMemory {
     return this.#entries.get(cn)?.notBefore ?? Number.NEGATIVE_INFINITY;
   }
 
-  /** How often it has failed since it last worked. */
-  failures(cn: string): number {
-    return this.#entries.get(cn)?.failures ?? 0;
-  }
-
-  /** How often hard-NAT was part of that: its second try has the roles the other way round. */
+  /** How often hard-NAT was part of it since it last worked: its second try has the roles the other way round. */
   punches(cn: string): number {
     return this.#entries.get(cn)?.punches ?? 0;
   }
@@ -62,7 +57,7 @@ export class PeerMemory {
     this.#touch(cn).notBefore = now + FIRST_RETRY_MS;
   }
 
-  failed(now: Instant, cn: string, enteredHardNat = false): void {
+  failed(now: Instant, cn: string, enteredHardNat: boolean): void {
     const entry = this.#touch(cn);
     const waitMs = Math.min(FIRST_RETRY_MS * 2 ** entry.failures, LAST_RETRY_MS);
     entry.failures += 1;
@@ -72,9 +67,10 @@ export class PeerMemory {
     if (entry.failures > 1) entry.worked = undefined;
   }
 
-  /** Another network: what failed may work now, and what worked may not. */
-  forget(): void {
-    this.#entries.clear();
+  /** Another network, of this peer or of our own: what failed may work now, and what worked may not. */
+  forget(cn?: string): void {
+    if (cn === undefined) this.#entries.clear();
+    else this.#entries.delete(cn);
   }
 
   #touch(cn: string): Entry {

@@ -1,3 +1,4 @@
+import type { PeerInfo } from "../wire/signal.ts";
 import type { PeerNetwork } from "./peer-options.ts";
 
 /**
@@ -8,6 +9,13 @@ import type { PeerNetwork } from "./peer-options.ts";
 export function networkChange(before: PeerNetwork, after: PeerNetwork): "none" | "changed" | "elsewhere" {
   if (hostsOf(before) !== hostsOf(after)) return "elsewhere";
   return natOf(before) === natOf(after) ? "none" : "changed";
+}
+
+/** Of another end: whether an attempt may end otherwise, now that it says this of its network. */
+export function isOtherInfo(before: PeerInfo, after: PeerInfo): boolean {
+  const textOf = ({ nat, filtering, reflex, caps }: PeerInfo) =>
+    JSON.stringify([nat, filtering, reflex?.address, caps]);
+  return textOf(before) !== textOf(after);
 }
 
 function hostsOf({ gathered }: PeerNetwork): string {

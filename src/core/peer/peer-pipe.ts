@@ -168,8 +168,7 @@ export class PeerPipe {
   /** Something about our network is not what it was. `isElsewhere`: its own addresses are not. */
   networkChanged(now: Instant, isElsewhere: boolean): void {
     this.#pipe.keepaliveMs = this.#shared.keepaliveMs;
-    if (this.role !== "initiator") return;
-    if (isElsewhere || this.#direct === undefined) this.#attempts.want(now, isElsewhere);
+    this.#attempts.networkChanged(now, isElsewhere);
     this.#settle(now);
   }
 

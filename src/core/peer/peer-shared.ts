@@ -6,7 +6,7 @@ import { SignalClient } from "../signal/client.ts";
 import type { SignalClientEvent } from "../signal/client-event.ts";
 import type { Instant } from "../time.ts";
 import type { PeerInfo } from "../wire/signal.ts";
-import type { OwnNetwork } from "./direct-attempt.ts";
+import type { OwnNetwork } from "./attempt-parts.ts";
 import { FanSockets } from "./fan-sockets.ts";
 import { PeerMemory } from "./memory.ts";
 import { Outbox } from "./outbox.ts";

@@ -6,7 +6,7 @@ import { type Endpoint, formatEndpoint, sameEndpoint } from "../net/endpoint.ts"
 import type { DirectAddress } from "../pipe/pipe.ts";
 import type { PunchRole } from "../punch/probe.ts";
 import { type Instant, NEVER } from "../time.ts";
-import type { AttemptParts } from "./direct-attempt.ts";
+import type { AttemptParts } from "./attempt-parts.ts";
 import { HardNat, type HardNatEvent } from "./hard-nat.ts";
 import type { AttemptPlan } from "./hard-nat-plan.ts";
 import { type Found, Proof } from "./proof.ts";
@@ -24,11 +24,12 @@ export interface RaceCourse {
  */
 export class Race {
   readonly #parts: AttemptParts;
-  readonly #course: RaceCourse;
+  #course: RaceCourse;
   readonly #proof: Proof;
   #agent: IceAgent | undefined;
   #hardNat: HardNat | undefined;
   #hardNatAt: Instant = NEVER;
+  #startedAt: Instant | undefined;
   #isIceFound = false;
   #isHardNatFound = false;
   /** Set with the win: the socket that lives on. */
@@ -78,13 +79,15 @@ export class Race {
 
   /** The moment that both ends were told of. */
   start(now: Instant, at: Instant): void {
-    const { mode, role } = this.#course.plan;
-    const { terms, remembered } = this.#parts;
+    this.#startedAt = at;
     this.#agent?.start(now);
-    if (role === undefined) return;
-    // What worked the last time need not wait until ICE has failed once more.
-    const isAtOnce = this.#agent === undefined || remembered?.winner === "hardnat";
-    this.#hardNatAt = isAtOnce ? at : mode === "assist" ? at + terms.assistDelayMs : NEVER;
+    this.#planHardNat(at);
+  }
+
+  /** Both ends know better by now which way to go: hard-NAT may join, or need not. What has begun goes on. */
+  replan(course: RaceCourse): void {
+    this.#course = course;
+    if (this.#startedAt !== undefined && this.#hardNat === undefined) this.#planHardNat(this.#startedAt);
   }
 
   addRemotes(candidates: readonly Candidate[], isLast: boolean): void {
@@ -207,6 +210,15 @@ export class Race {
     }
     this.#isHardNatFound = true;
     this.#proof.add(now, { winner: "hardnat", address: event.address });
+  }
+
+  #planHardNat(startedAt: Instant): void {
+    const { mode, role } = this.#course.plan;
+    const { terms, remembered } = this.#parts;
+    // What worked the last time need not wait until ICE has failed once more.
+    const isAtOnce = this.#agent === undefined || remembered?.winner === "hardnat";
+    const delayMs = isAtOnce ? 0 : mode === "assist" ? terms.assistDelayMs : NEVER;
+    this.#hardNatAt = role === undefined ? NEVER : startedAt + delayMs;
   }
 
   #beginHardNat(now: Instant): void {

@@ -8,26 +8,21 @@ describe("what is remembered of a peer", () => {
   test("pauses double from ten seconds to five minutes", () => {
     const memory = new PeerMemory();
     const pauses = Array.from({ length: 8 }, () => {
-      memory.failed(0, "office");
+      memory.failed(0, "office", false);
       return memory.nextAt("office") / 1_000;
     });
     expect(pauses).toEqual([10, 20, 40, 80, 160, 300, 300, 300]);
-    expect(memory.failures("office")).toBe(8);
     expect(memory.nextAt("home")).toBe(NEVER_TRIED);
   });
 
   test("success ends the pauses, and is remembered until it failed twice", () => {
     const memory = new PeerMemory();
-    memory.failed(0, "office");
+    memory.failed(0, "office", false);
     memory.succeeded("office", WORKED);
-    expect([memory.worked("office"), memory.failures("office"), memory.nextAt("office")]).toEqual([
-      WORKED,
-      0,
-      NEVER_TRIED,
-    ]);
-    memory.failed(0, "office");
-    expect(memory.worked("office")).toEqual(WORKED);
-    memory.failed(0, "office");
+    expect([memory.worked("office"), memory.nextAt("office")]).toEqual([WORKED, NEVER_TRIED]);
+    memory.failed(0, "office", false);
+    expect([memory.worked("office"), memory.nextAt("office")]).toEqual([WORKED, 10_000]);
+    memory.failed(0, "office", false);
     expect(memory.worked("office")).toBeUndefined();
   });
 
@@ -40,28 +35,33 @@ describe("what is remembered of a peer", () => {
     }
     expect(punches).toEqual([0, 1, 1, 2]);
     memory.succeeded("office", WORKED);
-    expect([memory.punches("office"), memory.failures("office")]).toEqual([0, 0]);
+    expect(memory.punches("office")).toBe(0);
   });
 
   test("a path that was lost is not a failure, but waits as well", () => {
     const memory = new PeerMemory();
     memory.succeeded("office", WORKED);
     memory.lost(1_000, "office");
-    expect([memory.nextAt("office"), memory.failures("office"), memory.worked("office")]).toEqual([11_000, 0, WORKED]);
+    expect([memory.nextAt("office"), memory.worked("office")]).toEqual([11_000, WORKED]);
+    memory.failed(20_000, "office", false);
+    expect(memory.nextAt("office")).toBe(30_000);
   });
 
-  test("another network, another try", () => {
+  test("another network, another try: with everybody if it is our own, with one peer if it is that one's", () => {
     const memory = new PeerMemory();
-    memory.failed(0, "office");
+    for (const cn of ["office", "cafe", "attic"]) memory.failed(0, cn, false);
+    memory.forget("office");
+    expect([memory.nextAt("office"), memory.nextAt("cafe")]).toEqual([NEVER_TRIED, 10_000]);
     memory.forget();
-    expect(memory.nextAt("office")).toBe(NEVER_TRIED);
+    expect([memory.nextAt("cafe"), memory.nextAt("attic")]).toEqual([NEVER_TRIED, NEVER_TRIED]);
   });
 
   test("of 257 peers the one that was not heard of longest is forgotten", () => {
     const memory = new PeerMemory();
-    for (let number = 0; number < 256; number++) memory.failed(0, `peer${number}`);
-    memory.failed(0, "peer0");
-    memory.failed(0, "another");
-    expect([memory.failures("peer0"), memory.failures("peer1"), memory.failures("another")]).toEqual([2, 0, 1]);
+    for (let number = 0; number < 256; number++) memory.failed(0, `peer${number}`, false);
+    memory.failed(0, "peer0", false);
+    memory.failed(0, "another", false);
+    const next = ["peer0", "peer1", "another"].map((cn) => memory.nextAt(cn));
+    expect(next).toEqual([20_000, NEVER_TRIED, 10_000]);
   });
 });
