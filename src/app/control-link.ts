@@ -2,7 +2,7 @@ import type { UtError } from "../core/error.ts";
 import { SIGNAL_BURST, SIGNALS_PER_SECOND } from "../core/signal/limits.ts";
 import { TokenBucket } from "../core/signal/rate.ts";
 import { PARTIAL_PDU_MS } from "../core/tunnel/lane.ts";
-import { type ControlMessage, decodeControl, encodeControl } from "../core/wire/control.ts";
+import { type ControlMessage, decodeControl, encodeControl, SUPPORTED_CAPS } from "../core/wire/control.ts";
 import { encodeCtrl, type FrameErrorKind, HEADER_BYTES, type PduDecoder, TYPE_CTRL } from "../core/wire/pdu.ts";
 import { decodeSignal, encodeSignal, type Signal, type SignalInput } from "../core/wire/signal.ts";
 import { now } from "../io/clock.ts";
@@ -69,8 +69,9 @@ export class ControlLink implements Berth {
   }
 
   greet(sessionId: string): void {
-    // No numbers are counted here, so the epoch means nothing.
-    this.#write(encodeControl({ type: "hello_ack", session_id: sessionId, epoch: 0, caps: [] }));
+    // No numbers are counted here, so the epoch means nothing; the caps are those that lanes may have.
+    const caps = [...SUPPORTED_CAPS];
+    this.#write(encodeControl({ type: "hello_ack", session_id: sessionId, epoch: 0, caps, time: Date.now() }));
   }
 
   /** Say so and end; of what still comes nothing is heard. */

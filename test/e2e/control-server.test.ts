@@ -29,7 +29,8 @@ describe("a pipe between two peers", () => {
       type: "hello_ack",
       session_id: relay.sessionId,
       epoch: 0,
-      caps: [],
+      caps: ["seq", "channel"],
+      time: expect.any(Number),
     });
     const { near, far } = await openPipe(relay, agent);
     expect(await agent.heard("p2p_incoming")).toEqual({

@@ -205,6 +205,11 @@ export class SignalHub {
       case "resume":
         this.#desk.resume(member, signal.channels);
         break;
+      case "find_peer": {
+        const registered = this.#roster.registered(signal.to) !== undefined;
+        this.#connections.send(member, { type: "found_peer", to: signal.to, registered });
+        break;
+      }
       case "open_p2p":
         this.#opens.request(now, member, signal);
         break;

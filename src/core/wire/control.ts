@@ -34,6 +34,8 @@ const helloAck = z.object({
   /** Random per server session; a new one zeroes the sequence numbers of both directions. */
   epoch: z.int().min(0).max(0xffff_ffff),
   caps,
+  /** On a control connection: the server's clock, in milliseconds since 1970, for who doubts its own. Only a hint. */
+  time: z.number().min(0).optional().catch(undefined),
 });
 
 const goodbye = z.object({ type: z.literal("goodbye"), reason: z.string().max(64).default("") });

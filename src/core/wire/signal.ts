@@ -16,6 +16,7 @@ import { signedOffer } from "./offer.ts";
  *     both    ⇄ candidates    server → start_punching ×2        (ICE)
  *     both    → punch_request server → punch_introduce ×2 | punch_reject       both ⇄ punch_ack        (hard-NAT)
  *     both    → p2p_result, p2p_close                           either ⇄ ping, pong
+ *     anybody → find_peer     server → found_peer               (`ut check`)
  */
 const cn = z.string().regex(/^[A-Za-z0-9.-]{1,64}$/);
 const service = z.string().max(64);
@@ -114,6 +115,9 @@ const SCHEMAS = {
   p2p_close: z.object({ channel, reason: z.string().max(64) }),
   /** Datagrams wait at the server for a peer that has no lanes. */
   lanes_wanted: z.object({ packets: z.int().min(0).catch(0) }),
+  /** Is anybody found under this CN? */
+  find_peer: z.object({ to: cn }),
+  found_peer: z.object({ to: cn, registered: z.boolean() }),
 } as const;
 
 type Types = keyof typeof SCHEMAS;

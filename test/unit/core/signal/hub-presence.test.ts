@@ -29,6 +29,19 @@ function pair(): HubBench & { readonly channels: { ours: number; theirs: number 
 }
 
 describe("registration", () => {
+  test("is told to whoever asks for the CN", () => {
+    const bench = new HubBench();
+    bench.connect("home");
+    bench.connect("office");
+    const ask = () => bench.say("home", { type: "find_peer", to: "office" }).said;
+    const answer = (registered: boolean) => [["home", { type: "found_peer", to: "office", registered }]];
+    expect(ask()).toEqual(answer(false) as never);
+    bench.say("office", register);
+    expect(ask()).toEqual(answer(true) as never);
+    bench.disconnect("office");
+    expect(ask()).toEqual(answer(false) as never);
+  });
+
   test("is confirmed, told to the shell once, and lasts as long as the pings", () => {
     const bench = new HubBench();
     bench.connect("office");

@@ -40,6 +40,7 @@ describe("messages", () => {
     ACK,
     { ...ACK, epoch: 0, caps: [] },
     { ...ACK, epoch: 0xffff_ffff },
+    { ...ACK, time: 1_763_717_376_123 },
     { type: "goodbye" as const, reason: "idle" },
     { type: "err" as const, kind: "bad_magic", message: "the frame began with 16 03" },
   ]) {
@@ -67,6 +68,7 @@ describe("messages", () => {
       message: { ...HELLO, caps: ["seq", "datagrams-by-pigeon"] },
     });
     expect(decode({ ...ACK, __proto__: { polluted: true }, extra: null })).toEqual({ ok: true, message: ACK });
+    expect(decode({ ...ACK, time: "noon" })).toEqual({ ok: true, message: ACK });
     expect(decodeControl(utf8('{"type":"goodbye","__proto__":{"reason":"x"},"constructor":1}'))).toEqual({
       ok: true,
       message: { type: "goodbye", reason: "" },

@@ -54,6 +54,8 @@ const SIGNALS: [SignalInput, object][] = [
   [{ type: "p2p_result", channel: 3, winner: "ice", elapsed_ms: 81, cause: "" }, {}],
   [{ type: "p2p_close", channel: 3, reason: "idle" }, {}],
   [{ type: "lanes_wanted", packets: 3 }, {}],
+  [{ type: "find_peer", to: "office" }, {}],
+  [{ type: "found_peer", to: "office", registered: true }, {}],
 ];
 
 test.each(SIGNALS.map(([written, read]) => [written.type, written, read] as const))(
