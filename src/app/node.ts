@@ -97,7 +97,8 @@ async function loadIdentity(config: Config, log: Log): Promise<NodeIdentity> {
   const needs = new Set(config.roles.map((role): Usage => (role === "server" ? "serverAuth" : "clientAuth")));
   const { ca_cert, cert, key } = config.tls;
   const credentials = await loadCredentials({ ca: ca_cert, cert, key }, { needs: [...needs] });
-  for (const warning of credentials.warnings) log.warn("certificate_warning", { detail: warning });
+  for (const { cause, remedy } of credentials.warnings)
+    log.warn("certificate_warning", { detail: `${cause}: see "${remedy}"` });
   return credentials;
 }
 

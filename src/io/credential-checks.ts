@@ -29,6 +29,13 @@ export interface CredentialProblem {
   readonly remedy: string;
 }
 
+/** What still works today: what was found, and the command to look up. */
+export interface CredentialWarning {
+  readonly reason: "ends-soon" | "ca-ends-soon" | "key-is-public";
+  readonly cause: string;
+  readonly remedy: string;
+}
+
 /** Files that could be read and decoded. */
 export interface Material {
   readonly files: { readonly ca: string; readonly cert: string; readonly key: string };
@@ -77,21 +84,20 @@ export function checkMaterial(material: Material, needs: readonly Usage[]): Verd
   }
 }
 
-/** Sentences about what still works today. */
-export function warnAbout(material: Material, { cn, path }: Verdict, keyIsPublic: boolean): string[] {
+export function warnAbout(material: Material, { cn, path }: Verdict, keyIsPublic: boolean): CredentialWarning[] {
   const { files, now } = material;
-  const warnings: string[] = [];
+  const warnings: CredentialWarning[] = [];
   for (const certificate of path) {
     const validity = validityOf(certificate);
     const isLeaf = certificate === material.leaf;
     if (daysLeft(validity, now) >= (isLeaf ? WARN_NODE_DAYS : WARN_CA_DAYS)) continue;
     const what = isLeaf ? `The certificate ${files.cert}` : `The CA "${oneLine(certificate.subject)}" of ${files.ca}`;
     const remedy = isLeaf ? `ut pki renew --cn ${cn}` : "ut pki renew --ca";
-    warnings.push(
-      `${what} ends on ${formatTime(validity.notAfter)} (${formatTimeLeft(validity, now)}): see "${remedy}"`,
-    );
+    const cause = `${what} ends on ${formatTime(validity.notAfter)} (${formatTimeLeft(validity, now)})`;
+    warnings.push({ reason: isLeaf ? "ends-soon" : "ca-ends-soon", cause, remedy });
   }
-  if (keyIsPublic) warnings.push(`Every user of this machine can read the private key ${files.key}: chmod 600 it`);
+  const cause = `Every user of this machine can read the private key ${files.key}`;
+  if (keyIsPublic) warnings.push({ reason: "key-is-public", cause, remedy: `chmod 600 ${files.key}` });
   return warnings;
 }
 

@@ -2,7 +2,13 @@ import type { KeyObject, X509Certificate } from "node:crypto";
 import { createPrivateKey } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { UtError } from "../core/error.ts";
-import { type CredentialProblem, checkMaterial, type Material, warnAbout } from "./credential-checks.ts";
+import {
+  type CredentialProblem,
+  type CredentialWarning,
+  checkMaterial,
+  type Material,
+  warnAbout,
+} from "./credential-checks.ts";
 import { certificatesIn, holdsEncryptedKey, holdsPrivateKey } from "./pem.ts";
 import type { Usage } from "./pki.ts";
 
@@ -33,8 +39,8 @@ export interface Credentials {
   readonly caNotAfter: Date;
   /** SHA-256 of the certificate, `AA:BB:…` as `openssl x509 -fingerprint -sha256` prints it. */
   readonly fingerprint: string;
-  /** What will go wrong soon or is unwise: one sentence each, for the log. */
-  readonly warnings: readonly string[];
+  /** What will go wrong soon or is unwise. */
+  readonly warnings: readonly CredentialWarning[];
 }
 
 /** Everything that is wrong at once, for `ut check`; `credentials` stands exactly when nothing is. */
@@ -167,7 +173,7 @@ function parseKey(text: string, path: string): Parsed<KeyObject> {
 function asError(problem: CredentialProblem): UtError {
   const { key, path, reason, cause, remedy } = problem;
   return new UtError("tls.credentials", `Cannot use ${path} as ${key}: ${cause}: ${remedy}`, {
-    details: { reason, key, path },
+    details: { reason, key, path, cause, remedy },
   });
 }
 

@@ -91,10 +91,18 @@ describe("good credentials", () => {
     await write({ ca: shortCa.cert, ...(await issueNode(shortCa, { cn: "home", now, days: 20 })) });
     await chmod(files.key, 0o644);
     const { warnings } = await loadCredentials(files, { needs: ["clientAuth"], now });
-    expect(warnings.map((warning) => warning.replaceAll(dir, "DIR"))).toEqual([
-      'The certificate DIR/node.pem ends on 2030-01-22 03:04:05Z (20 days left): see "ut pki renew --cn home"',
-      'The CA "CN=Short CA" of DIR/ca.pem ends on 2030-03-03 03:04:05Z (60 days left): see "ut pki renew --ca"',
-      "Every user of this machine can read the private key DIR/node.key: chmod 600 it",
+    expect(warnings.map((warning) => Object.values(warning).map((text) => text.replaceAll(dir, "DIR")))).toEqual([
+      [
+        "ends-soon",
+        "The certificate DIR/node.pem ends on 2030-01-22 03:04:05Z (20 days left)",
+        "ut pki renew --cn home",
+      ],
+      [
+        "ca-ends-soon",
+        'The CA "CN=Short CA" of DIR/ca.pem ends on 2030-03-03 03:04:05Z (60 days left)',
+        "ut pki renew --ca",
+      ],
+      ["key-is-public", "Every user of this machine can read the private key DIR/node.key", "chmod 600 DIR/node.key"],
     ]);
   });
 });
