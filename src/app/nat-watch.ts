@@ -2,7 +2,6 @@ import { formatAddress } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
 import type { StunServer } from "../core/nat/classifier-options.ts";
 import type { NatReport } from "../core/nat/nat-report.ts";
-import type { Reflex } from "../core/nat/reflex.ts";
 import type { TraversalStats } from "../core/nat/traversal-stats.ts";
 import type { NetworkStatus } from "../core/nat/traversal-status.ts";
 import { type Endpoint, formatEndpoint } from "../core/net/endpoint.ts";
@@ -21,7 +20,9 @@ import { type Share, SharedFan } from "../io/shared-fan.ts";
 import { openFan, type UdpFan } from "../io/udp-fan.ts";
 import { probeMapping } from "./mapping-probe.ts";
 import { checkNat } from "./nat-check.ts";
+import { NatGlance } from "./nat-glance.ts";
 import { isOtherNat, reportFields } from "./nat-report-log.ts";
+import type { NatView } from "./nat-view.ts";
 import { openPortMapping, type PortMapping } from "./port-mapping.ts";
 import { PortMappingRecord } from "./port-mapping-record.ts";
 import { ReflexKeeper } from "./reflex-keeper.ts";
@@ -40,17 +41,6 @@ export interface NatWatchOptions {
   readonly config: Config;
   readonly log: Log;
   readonly stats: TraversalStats;
-}
-
-/** What peers of this node go by: where its socket can be reached. */
-export interface NatView {
-  /** The one socket of the direct plane. */
-  readonly local: Endpoint;
-  /** This host's own, the one towards the gateway first. */
-  readonly addresses: readonly string[];
-  readonly nat: NatReport | undefined;
-  readonly reflex: Reflex | null;
-  readonly portMapping: Endpoint | undefined;
 }
 
 /**
@@ -91,6 +81,8 @@ export class NatWatch implements AsyncDisposable {
   /** Until then the NAT may let in whom the last check has sent to. */
   #remembersUntil: Instant = 0;
   #report: NatReport | undefined;
+  /** Counts before the first report. */
+  #glance: NatGlance | undefined;
   #checkedAt: Date | undefined;
   #checks = 0;
   #changes = 0;
@@ -143,7 +135,17 @@ export class NatWatch implements AsyncDisposable {
         this.onChange();
       },
     });
-    this.#checkIn(this.#view.gateway === undefined ? 0 : MAPPING_PATIENCE_MS);
+    if (this.#view.gateway === undefined) this.#checkIn(0);
+    else {
+      this.#checkIn(MAPPING_PATIENCE_MS);
+      this.#glance = new NatGlance({
+        resolve: () => this.#resolve(),
+        local: this.#local,
+        interfaceAddresses: this.#view.addresses,
+        log: this.#log,
+        onFound: () => this.onChange(),
+      });
+    }
     void this.#record.settled.then(() => {
       if (this.#checks === 0) this.#checkIn(0);
     });
@@ -168,7 +170,8 @@ export class NatWatch implements AsyncDisposable {
     return {
       local: this.#local,
       addresses: ipScope(this.#local.address) === "unspecified" ? ordered : [this.#local.address],
-      nat: this.#report,
+      nat: this.#report ?? this.#glance?.nat,
+      mapped: this.#report?.mapped,
       reflex: this.#reflex.current(),
       portMapping: this.#record.advertised,
     };
@@ -196,7 +199,8 @@ export class NatWatch implements AsyncDisposable {
     clearTimeout(this.#timer);
     this.#polling[Symbol.dispose]();
     this.#reflex[Symbol.dispose]();
-    await Promise.all([this.#mapping?.[Symbol.asyncDispose](), this.#checking]);
+    await Promise.all([this.#mapping, this.#glance].map((part) => part?.[Symbol.asyncDispose]()));
+    await this.#checking;
     this.#fan[Symbol.dispose]();
   }
 
@@ -211,6 +215,8 @@ export class NatWatch implements AsyncDisposable {
     if (!Bun.deepEquals(view.gateway, this.#view.gateway)) this.#remembersUntil = 0;
     this.#view = view;
     this.#isStale = true;
+    void this.#glance?.[Symbol.asyncDispose]();
+    this.#glance = undefined;
     this.#reflex.forget();
     const { gateway, addresses } = view;
     this.#log.info("network_changed", { gateway: gateway?.address, interface: gateway?.interfaceName, addresses });

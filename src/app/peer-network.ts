@@ -1,5 +1,5 @@
 import type { PeerNetwork } from "../core/peer/peer-options.ts";
-import type { NatView } from "./nat-watch.ts";
+import type { NatView } from "./nat-view.ts";
 
 /** The watch's socket is the first of those that a `Peer` is given. */
 const SHARED_SOCKET = 0;
@@ -13,12 +13,12 @@ export const UNKNOWN_NETWORK: PeerNetwork = {
 };
 
 /** What this node can tell its peers of how to reach it, made of what `NatWatch` knows. */
-export function peerNetwork({ local, addresses, nat, reflex, portMapping }: NatView): PeerNetwork {
+export function peerNetwork({ local, addresses, nat, mapped: stun, reflex, portMapping }: NatView): PeerNetwork {
   const at = (endpoint: PeerNetwork["gathered"]["hosts"][number]["endpoint"]) => ({ endpoint, socket: SHARED_SOCKET });
   const mapped = portMapping === undefined ? [] : [{ ...at(portMapping), via: "port-mapping" }];
   const told = reflex === null ? [] : [{ ...at(reflex.endpoint), via: reflex.source }];
   // Of a symmetric NAT it is one port of many, but sending there opens the peer's own filter for the whole address.
-  const seen = nat?.mapped == null ? [] : [{ ...at(nat.mapped), via: "stun" }];
+  const seen = stun == null ? [] : [{ ...at(stun), via: "stun" }];
   return {
     nat: { type: nat?.type ?? "unknown", filtering: nat?.filtering ?? null },
     reflex: reflex?.endpoint,

@@ -78,16 +78,23 @@ describeLab("nat.watch behind a home router", () => {
     expect(await daemon.mappings()).toEqual([]);
   }, 30_000);
 
-  test("a router that maps nothing is told once, and the address is the one that STUN sees", async () => {
+  test("a router that maps nothing keeps nobody waiting, and the address is the one that STUN sees", async () => {
     await using lab = await Lab.open();
     const home = await homeRouter(lab);
     await using serverConfig = await configFolder(serverIdentity, SERVER);
-    await using clientConfig = await configFolder(await identity({ cn: "home" }), CLIENT);
+    await using clientConfig = await configFolder(await identity({ cn: "home" }), {
+      ...CLIENT,
+      log: { level: "debug" },
+    });
     await startServer(home.outside, serverConfig.path);
     const env = { XDG_STATE_HOME: await lab.subfolder("state") };
     const client = home.inside.start("ut client", [...UT, "-config", clientConfig.path], { env });
     const external = `${HOME.wan}:${P2P_PORT}`;
 
+    // From another port, before the router has been given up.
+    expect(await event(client, "nat_glance")).toEqual({
+      ...{ event: "nat_glance", type: "cone", filtering: "address-and-port-dependent" },
+    });
     expect(await event(client, "nat_type")).toMatchObject({ type: "cone", mapped: external });
     expect(await event(client, "reflex")).toEqual({ event: "reflex", address: external, source: "server" });
     expect(await metrics(home.inside)).toEqual([
