@@ -10,6 +10,12 @@ export type PoolCommand = { readonly type: "dial"; readonly lane: number } | { r
 /** `closing`: it has been told goodbye for idleness and is still there. `waiting`: it dials again when its time comes. */
 export type SlotState = "idle" | "dialing" | "open" | "closing" | "waiting";
 
+export interface LaneSlot {
+  readonly state: SlotState;
+  /** Of a waiting one. */
+  readonly retryInMs: number | null;
+}
+
 interface Slot {
   state: SlotState;
   /** When a waiting slot dials. */
@@ -38,6 +44,7 @@ export class LanePool {
   readonly #commands: PoolCommand[] = [];
   #lastActivity: Instant = Number.NEGATIVE_INFINITY;
   #lastDial: Instant = Number.NEGATIVE_INFINITY;
+  #isReleased = false;
   /** Lanes dialled again after one broke or failed. */
   redials = 0;
 
@@ -57,6 +64,14 @@ export class LanePool {
     return this.#slots[lane]?.state ?? "idle";
   }
 
+  /** Of every lane, by its number. */
+  slots(now: Instant): LaneSlot[] {
+    return this.#slots.map(({ state, dialAt }) => ({
+      state,
+      retryInMs: state === "waiting" ? Math.max(0, dialAt - now) : null,
+    }));
+  }
+
   get openLanes(): number {
     let open = 0;
     // Asked for each datagram: no allocation.
@@ -67,12 +82,26 @@ export class LanePool {
   /** A datagram passed in either direction, or lanes are wanted at start (`tcp.prewarm`). */
   demand(now: Instant): void {
     this.#lastActivity = now;
+    this.#isReleased = false;
     for (const [lane, slot] of this.#slots.entries()) if (slot.state === "idle") this.#dial(now, lane);
   }
 
   /** The cheap form of `demand` for each batch of a tunnel whose lanes are up. */
   touch(now: Instant): void {
     this.#lastActivity = now;
+  }
+
+  /** One lane is wanted, to see whether the server is there. */
+  probe(now: Instant): void {
+    this.#lastActivity = now;
+    this.#isReleased = false;
+    if (this.#slots.every(({ state }) => state === "idle")) this.#dial(now, 0);
+  }
+
+  /** No lane is wanted until the next `demand` or `probe`. Those that are open are the caller's to end. */
+  release(): void {
+    this.#isReleased = true;
+    this.#restAll();
   }
 
   /** A dial became a lane; whether the server will have it is yet to be seen. */
@@ -110,14 +139,14 @@ export class LanePool {
   }
 
   nextTimeout(): Instant {
-    let next = this.openLanes > 0 ? this.#lastActivity + this.#idleMs : NEVER;
+    let next = this.openLanes > 0 && !this.#isReleased ? this.#lastActivity + this.#idleMs : NEVER;
     for (const slot of this.#slots) if (slot.state === "waiting") next = Math.min(next, slot.dialAt);
     return next;
   }
 
   handleTimeout(now: Instant): void {
     if (this.#isIdle(now)) {
-      this.#goIdle();
+      if (!this.#isReleased) this.#goIdle();
       return;
     }
     for (const [lane, slot] of this.#slots.entries())
@@ -129,17 +158,21 @@ export class LanePool {
   }
 
   #isIdle(now: Instant): boolean {
-    return now - this.#lastActivity >= this.#idleMs;
+    return this.#isReleased || now - this.#lastActivity >= this.#idleMs;
+  }
+
+  #goIdle(): void {
+    const open = this.openLanes > 0;
+    this.#restAll();
+    if (open) this.#commands.push({ type: "close-idle" });
   }
 
   /** Lanes that are still being dialled open later, and their turn comes then. */
-  #goIdle(): void {
-    const open = this.openLanes > 0;
+  #restAll(): void {
     for (const slot of this.#slots) {
       if (slot.state === "waiting") this.#rest(slot);
       else if (slot.state === "open") slot.state = "closing";
     }
-    if (open) this.#commands.push({ type: "close-idle" });
   }
 
   #rest(slot: Slot): void {

@@ -56,6 +56,13 @@ export class Orphanage {
     this.#drop((orphan) => orphan.channel === channel, "closed");
   }
 
+  /** To a session with another server: neither numbers nor channels of the one before mean anything there. */
+  moveTo(other: Orphanage): void {
+    this.#drop(({ channel }) => channel >= 0, "closed");
+    for (const { since, ...orphan } of this.#waiting) other.push(since, { ...orphan, seq: -1 });
+    this.#waiting = [];
+  }
+
   /** The session ends. One that has a number never will be missed: the numbers end with the session. */
   clear(): void {
     this.forgetNumbers();

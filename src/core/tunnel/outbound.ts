@@ -83,6 +83,17 @@ export class Outbound {
     this.orphans.dropOlderThan(oldest);
   }
 
+  /**
+   * What waits goes to another server's session. A datagram whose number this server may miss is counted as lost there,
+   * though it arrives over the other one.
+   */
+  moveTo(now: Instant, other: Outbound): void {
+    this.dropStale(now);
+    this.channels.dropOlderThan(NEVER, "closed");
+    this.orphans.moveTo(other.orphans);
+    this.queue.moveTo(other.queue);
+  }
+
   /** A new epoch: numbers start again at zero, and those that were given out mean nothing any more. */
   restartNumbers(): void {
     this.#nextSeq = 0;

@@ -91,6 +91,15 @@ export class Queue {
     return waited;
   }
 
+  /** All that waits goes on waiting in `other`, since when it has. */
+  moveTo(other: Queue): void {
+    for (const ring of [this.#handshakes, this.#bulk])
+      for (let datagram = ring.peek(); datagram !== undefined; datagram = ring.peek()) {
+        other.push(ring.oldestAt(), datagram);
+        ring.shift();
+      }
+  }
+
   /** Drop what was queued before `oldest`; returns how many. */
   dropOlderThan(oldest: Instant, reason: DropReason): number {
     let dropped = 0;

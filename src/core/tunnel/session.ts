@@ -136,6 +136,12 @@ export class Session {
     this.#outbound.orphans.dropChannel(channel);
   }
 
+  /** What waits is for another server now; what waits for a channel leads nowhere there. */
+  moveTo(now: Instant, other: Session): void {
+    this.#outbound.moveTo(now, other.#outbound);
+    other.sourcePort = this.#outbound.sourcePort;
+  }
+
   /** Fill the outbox of the lane whose turn it is. Undefined: nothing waits, or no lane can take more now. */
   nextBatch(now: Instant): Lane | undefined {
     return this.#outbound.nextBatch(now, this.epoch);

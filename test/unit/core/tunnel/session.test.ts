@@ -273,3 +273,37 @@ describe("the end", () => {
     expect(bench.session.queuedPackets).toBe(1);
   });
 });
+
+describe("another server", () => {
+  test("gets what waits, since when it has waited, without the numbers of the one before", () => {
+    const old = new SessionBench();
+    const other = new SessionBench();
+    const lane = old.lane(0);
+    old.offer(0, 1, 2);
+    expect(old.session.nextBatch(0)).toBe(lane);
+    old.session.detach(1, lane, []);
+    old.offer(2, 3);
+    old.session.offer(3, initiation());
+    other.lane(0);
+    old.session.moveTo(10, other.session);
+    expect([old.session.queuedPackets, other.session.queuedPackets, other.session.oldestMs(10)]).toEqual([
+      0,
+      4,
+      Number.POSITIVE_INFINITY,
+    ]);
+    const [orphans, ...rest] = other.sent(12);
+    expect([orphans, rest.length]).toEqual(["0: 1 2", 1]);
+    expect([other.counters.queueDelay.count, other.counters.queueDelay.sumMs, old.drops("up")]).toEqual([2, 19, {}]);
+  });
+
+  test("gets nothing that is stale, and nothing of channels: their numbers are the other server's", () => {
+    const old = new SessionBench();
+    const other = new SessionBench();
+    old.offer(0, 1);
+    old.offer(STALE_MS, 2);
+    old.session.offerChannel(STALE_MS, 5, numbered(3));
+    old.session.moveTo(STALE_MS + 1, other.session);
+    expect([old.session.queuedPackets, other.session.queuedPackets]).toEqual([0, 1]);
+    expect([old.drops("up"), old.counters.channels.up.drops.closed]).toEqual([{ stale: 1 }, 1]);
+  });
+});
