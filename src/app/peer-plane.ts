@@ -32,6 +32,10 @@ export interface P2pUdpConn {
 export interface PipeUser {
   /** Datagrams of one flow, in their order. They are the receiver's to keep. */
   deliver(flow: number, datagrams: readonly Uint8Array[]): void;
+  /** The opener's alone: the pipe leads to the other end, or, opened again, to another process there. */
+  opened?(): void;
+  /** The opener's alone: the pipe could not be opened, or was lost, and is tried again by itself. */
+  waiting?(reason: string): void;
   /** The pipe has a direct path, or none any more. Datagrams flow either way. */
   direct(conn: P2pUdpConn | undefined): void;
   /** Nothing more comes of it. */
@@ -55,6 +59,8 @@ export interface PeerPlaneOptions {
   readonly authorise: (cn: string, service: string) => boolean;
   /** A peer that may has opened a pipe for a service of this node. */
   readonly accept: (pipe: PipeId, service: string, peer: string) => PipeUser;
+  /** Somebody has proven to be `cn`. */
+  readonly certificateSeen: (cn: string, notAfter: Date) => void;
 }
 
 /** Lines about one thing that goes on and on. */
@@ -89,7 +95,7 @@ export class PeerPlane implements Disposable {
     this.#peer = new Peer({
       now: now(),
       random: (length) => new Uint8Array(randomBytes(length)),
-      identity: peerIdentity(identity, config.tls.deny_cn),
+      identity: peerIdentity(identity, config.tls.deny_cn, options.certificateSeen),
       authorise: options.authorise,
       direct: config.p2p.direct && watch !== undefined,
       node: options.node,
@@ -114,7 +120,10 @@ export class PeerPlane implements Disposable {
         log,
       },
       {
-        connected: (server) => this.#did((time) => this.#peer.controlConnected(time, server)),
+        connected: (server, { peerCn, peerNotAfter }) => {
+          if (peerNotAfter !== undefined) options.certificateSeen(peerCn, peerNotAfter);
+          this.#did((time) => this.#peer.controlConnected(time, server));
+        },
         lost: () => this.#did((time) => this.#peer.controlLost(time)),
         received: (signal) => this.#did((time) => this.#peer.handleSignal(time, signal)),
       },
@@ -243,6 +252,7 @@ export class PeerPlane implements Disposable {
       case "opened":
         if (event.role === "responder")
           this.#users.set(event.pipe, this.#options.accept(event.pipe, event.service, event.peer));
+        else this.#users.get(event.pipe)?.opened?.();
         return;
       case "closed":
         this.#users.get(event.pipe)?.closed();
@@ -261,6 +271,8 @@ export class PeerPlane implements Disposable {
         this.#control.drop();
         return;
       case "waiting":
+        this.#users.get(event.pipe)?.waiting?.(event.reason);
+        return;
       case "refused":
       case "route":
       case "attempt-started":
