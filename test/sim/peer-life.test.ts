@@ -188,6 +188,17 @@ describe("ICE and hard-NAT", () => {
     expect(times.fallback).toBeGreaterThan(5_000);
   });
 
+  test("plain punching: a router that takes early packets to itself gets none, though its end begins later", async () => {
+    for (const late of ["home", "office"]) {
+      const pair = await Pair.open({ seed: 1, a: "port-restricted-accept", b: "port-restricted-accept" });
+      pair.lab.onSignalToPeer = (to, signal) => {
+        if (signal.type !== "start_punching" || to.cn !== late) return signal;
+        pair.lab.inject(to, signal, 15 + 25);
+      };
+      expect(await pair.untilDirect(5_000)).toBe(true);
+    }
+  });
+
   test("force leaves ICE out; what the other end has off stays off", async () => {
     const forced = await Pair.open({ seed: 1, ...HARD, hardNat: { mode: "force" } });
     expect(await forced.untilDirect()).toBe(true);

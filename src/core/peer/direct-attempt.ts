@@ -261,7 +261,7 @@ export class DirectAttempt {
 
   #start(now: Instant, at: Instant): void {
     this.#state = { name: "running" };
-    this.#race?.start(now, at);
+    this.#race?.start(at);
     this.handleTimeout(now);
   }
 

@@ -9,6 +9,7 @@ import { type Instant, NEVER } from "../time.ts";
 import type { AttemptParts } from "./attempt-parts.ts";
 import { HardNat, type HardNatEvent } from "./hard-nat.ts";
 import type { AttemptPlan } from "./hard-nat-plan.ts";
+import { OPENING_MS, openings } from "./opening.ts";
 import { type Found, Proof } from "./proof.ts";
 
 /** What both ends have told each other, which is what there is to race with. */
@@ -27,6 +28,7 @@ export class Race {
   #course: RaceCourse;
   readonly #proof: Proof;
   #agent: IceAgent | undefined;
+  #iceAt: Instant = NEVER;
   #hardNat: HardNat | undefined;
   #hardNatAt: Instant = NEVER;
   #startedAt: Instant | undefined;
@@ -78,10 +80,15 @@ export class Race {
   }
 
   /** The moment that both ends were told of. */
-  start(now: Instant, at: Instant): void {
+  start(at: Instant): void {
     this.#startedAt = at;
-    this.#agent?.start(now);
     this.#planHardNat(at);
+    if (this.#agent === undefined) return;
+    const { own, peer } = this.#course;
+    const { random, out } = this.#parts;
+    const opening = openings(random, own.candidates, peer.candidates);
+    for (const transmit of opening) out.transmits.push(transmit);
+    this.#iceAt = opening.length > 0 ? at + OPENING_MS : at;
   }
 
   /** Both ends know better by now which way to go: hard-NAT may join, or need not. What has begun goes on. */
@@ -151,7 +158,7 @@ export class Race {
 
   nextTimeout(): Instant {
     const machines = Math.min(this.#agent?.nextTimeout() ?? NEVER, this.#hardNat?.nextTimeout() ?? NEVER);
-    return Math.min(machines, this.#hardNatAt, this.#proof.nextTimeout());
+    return Math.min(machines, this.#iceAt, this.#hardNatAt, this.#proof.nextTimeout());
   }
 
   /** No socket, timer or transaction is left, but for the socket that has won. */
@@ -165,6 +172,10 @@ export class Race {
   #driveIce(now: Instant): void {
     const agent = this.#agent;
     if (agent === undefined) return;
+    if (now >= this.#iceAt) {
+      this.#iceAt = NEVER;
+      agent.start(now);
+    }
     if (now >= agent.nextTimeout()) agent.handleTimeout(now);
     for (let next = agent.pollTransmit(); next !== undefined; next = agent.pollTransmit())
       this.#parts.out.transmits.push(next);
@@ -238,6 +249,7 @@ export class Race {
   #endIce(): void {
     this.#agent?.stop();
     this.#agent = undefined;
+    this.#iceAt = NEVER;
   }
 }
 
