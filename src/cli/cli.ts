@@ -13,6 +13,7 @@ const COMMANDS = {
   relay: async () => (await import("./run.ts")).relay,
   demo: async () => (await import("./demo.ts")).demo,
   bench: async () => (await import("./bench.ts")).bench,
+  check: async () => (await import("./check.ts")).check,
   pki: async () => (await import("./pki.ts")).pki,
   config: async () => (await import("./config.ts")).config,
   nat: async () => (await import("./nat.ts")).nat,

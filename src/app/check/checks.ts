@@ -1,0 +1,29 @@
+import { certificateCheck } from "./certificate-check.ts";
+import type { Check } from "./check.ts";
+import { clockCheck } from "./clock-check.ts";
+import { configCheck } from "./config-check.ts";
+import { congestionCheck } from "./congestion-check.ts";
+import { exposureCheck } from "./exposure-check.ts";
+import { greetingCheck } from "./greeting-check.ts";
+import { keyFileCheck } from "./key-file-check.ts";
+import { limitsCheck } from "./limits-check.ts";
+import { nameCheck } from "./name-check.ts";
+import { portsCheck } from "./ports-check.ts";
+import { tcpCheck } from "./tcp-check.ts";
+import { tlsCheck } from "./tls-check.ts";
+
+/** In the order in which they are told: what is here first, then the way to the server, then what is beyond it. */
+export const CHECKS: readonly Check[] = [
+  configCheck,
+  keyFileCheck,
+  certificateCheck,
+  portsCheck,
+  exposureCheck,
+  limitsCheck,
+  congestionCheck,
+  nameCheck,
+  tcpCheck,
+  tlsCheck,
+  greetingCheck,
+  clockCheck,
+];

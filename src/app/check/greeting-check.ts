@@ -1,0 +1,56 @@
+import type { Check } from "./check.ts";
+import { type Finding, failed, ok, warning } from "./finding.ts";
+import type { Scene, TalkedServer } from "./scene.ts";
+import { addressOf } from "./talked-server.ts";
+
+/** Whether the server speaks `ut`, and can do what the roles of this node need. */
+export const greetingCheck: Check = {
+  name: "server",
+  doing: "greeting the server",
+  async run(scene) {
+    return (await scene.talks).flatMap((server) => judge(server, scene));
+  },
+};
+
+function judge(server: TalkedServer, { isPeer }: Scene): Finding[] {
+  const { talk } = server;
+  const where = addressOf(server);
+  switch (talk?.stage) {
+    case undefined:
+    case "no-connection":
+    case "no-tls":
+    case "hung-up":
+      return [];
+    case "silent":
+      return [
+        warning(
+          "no-greeting",
+          `${where} does not answer a greeting: no ut server, or one that speaks nothing but plain data`,
+          "on the server: ut version",
+        ),
+      ];
+    case "gibberish":
+      return [failed("not-ut", `${where} has a certificate of this CA, and speaks something else than ut`)];
+    case "refused":
+      return [talk.reason === "peers_off" ? peersOff(where, isPeer) : refused(where, talk.reason, talk.message)];
+    case "greeted": {
+      const abilities = talk.caps.length > 0 ? `with ${talk.caps.join(", ")}` : "of an older version";
+      return [ok(`${where} speaks ut, ${abilities} (round trip ${talk.rttMs.toFixed(1)} ms)`)];
+    }
+    default:
+      return talk satisfies never;
+  }
+}
+
+function peersOff(where: string, isPeer: boolean): Finding {
+  if (!isPeer) return ok(`${where} speaks ut, and brings no peers together (server.peers: false)`);
+  return failed("peers-off", `${where} brings no peers together`, "in the server's config: server: { peers: true }");
+}
+
+function refused(where: string, reason: string, message: string): Finding {
+  return warning(
+    "greeting-refused",
+    `${where} speaks ut, and refuses the greeting: ${reason} ${message}`,
+    "ut version",
+  );
+}

@@ -1,0 +1,164 @@
+import { UtError } from "../../core/error.ts";
+import { decodeControl, encodeControl, MAX_CTRL_BYTES } from "../../core/wire/control.ts";
+import { encodeCtrl, HEADER_BYTES, PduDecoder, TYPE_CTRL } from "../../core/wire/pdu.ts";
+import { decodeSignal, encodeSignal } from "../../core/wire/signal.ts";
+import { now } from "../../io/clock.ts";
+import type { ResolvedAddress } from "../../io/happy-eyeballs.ts";
+import type { LaneTransport } from "../../io/lane-transport.ts";
+import { dialTlsLane } from "../../io/tls-dial.ts";
+import type { TlsIdentity } from "../../io/tls-lane.ts";
+
+export interface TalkOptions {
+  readonly address: ResolvedAddress;
+  readonly port: number;
+  /** The name that the server's certificate must carry. */
+  readonly serverName: string;
+  readonly identity: TlsIdentity;
+  /** CNs that the server is asked for. */
+  readonly peers: readonly string[];
+  readonly node: string;
+  readonly signal: AbortSignal;
+}
+
+/** How far a conversation with one address of a server came. */
+export type Talk =
+  | { readonly stage: "no-connection"; readonly error: UtError }
+  | { readonly stage: "no-tls"; readonly error: UtError }
+  /** It accepted the handshake and closed without a word. */
+  | { readonly stage: "hung-up"; readonly handshakeMs: number }
+  | { readonly stage: "silent"; readonly handshakeMs: number }
+  /** What answered does not speak `ut`. */
+  | { readonly stage: "gibberish"; readonly handshakeMs: number }
+  /** It speaks `ut`, and said why not: `peers_off`, or of a newer version. */
+  | { readonly stage: "refused"; readonly handshakeMs: number; readonly reason: string; readonly message: string }
+  | ({ readonly stage: "greeted"; readonly handshakeMs: number } & Greeting);
+
+export interface Greeting {
+  readonly rttMs: number;
+  /** What its lanes can do; empty where it does not tell. */
+  readonly caps: readonly string[];
+  /** The server's clock minus this one's, known to half of `rttMs`; undefined where it does not tell. */
+  readonly clockOffsetMs: number | undefined;
+  /** Whether each of the peers asked for is registered; one that is missing could not be told. */
+  readonly registered: ReadonlyMap<string, boolean>;
+}
+
+/** A server that is there answers within a round trip; also one under load, or far away. */
+const ANSWER_MS = 5_000;
+
+/**
+ * Dials one address of a server as a node would, greets it on a control connection, which makes no session and takes no
+ * place of a lane, asks its question and leaves with a goodbye. Never rejects.
+ */
+export function talkToServer(options: TalkOptions): Promise<Talk> {
+  return new Conversation(options).outcome;
+}
+
+class Conversation {
+  readonly #options: TalkOptions;
+  readonly #result = Promise.withResolvers<Talk>();
+  readonly #decoder = new PduDecoder({ maxCtrlBytes: MAX_CTRL_BYTES });
+  readonly #registered = new Map<string, boolean>();
+  readonly #abort = new AbortController();
+  #transport: LaneTransport | undefined;
+  #handshakeMs = 0;
+  #greetedAt = { monotonic: 0, wall: 0 };
+  #greeting: Greeting | undefined;
+  #deadline: Timer | undefined;
+
+  constructor(options: TalkOptions) {
+    this.#options = options;
+    const { address, port, serverName, identity, signal } = options;
+    dialTlsLane(
+      { host: address.address, port, serverName, identity, resolve: async () => [address] },
+      {
+        opened: (transport, handshakeMs) => this.#opened(transport, handshakeMs),
+        data: (chunk) => this.#read(chunk),
+        drained: () => {},
+        closed: (error) => this.#closed(error),
+      },
+      AbortSignal.any([signal, this.#abort.signal]),
+    );
+    signal.addEventListener("abort", () => this.#transport?.terminate(), { once: true });
+  }
+
+  get outcome(): Promise<Talk> {
+    return this.#result.promise;
+  }
+
+  #opened(transport: LaneTransport, handshakeMs: number): void {
+    this.#transport = transport;
+    this.#handshakeMs = handshakeMs;
+    this.#greetedAt = { monotonic: now(), wall: Date.now() };
+    const { node } = this.#options;
+    const session_id = crypto.randomUUID();
+    this.#say(encodeControl({ type: "hello", kind: "control", session_id, lane_id: 0, node }));
+    this.#deadline = setTimeout(() => this.#end(this.#soFar("silent")), ANSWER_MS);
+  }
+
+  #read(chunk: Uint8Array): void {
+    this.#decoder.feed(chunk);
+    for (let next = this.#decoder.next(); next !== "need-more"; next = this.#decoder.next()) {
+      if (next === "error") {
+        this.#end(this.#soFar("gibberish"));
+        return;
+      }
+      if (this.#decoder.type === TYPE_CTRL) this.#take(this.#decoder.payload);
+    }
+  }
+
+  #take(payload: Uint8Array): void {
+    const control = decodeControl(payload);
+    if (control.ok && control.message.type === "hello_ack") this.#welcomed(control.message.caps, control.message.time);
+    else if (control.ok && control.message.type === "err") {
+      const { kind: reason, message } = control.message;
+      this.#end({ stage: "refused", handshakeMs: this.#handshakeMs, reason, message });
+    }
+    const signal = decodeSignal(payload);
+    if (!signal.ok || signal.signal.type !== "found_peer") return;
+    this.#registered.set(signal.signal.to, signal.signal.registered);
+    this.#endIfDone();
+  }
+
+  #welcomed(caps: readonly string[], time: number | undefined): void {
+    const rttMs = now() - this.#greetedAt.monotonic;
+    const clockOffsetMs = time === undefined ? undefined : time - (this.#greetedAt.wall + rttMs / 2);
+    this.#greeting = { rttMs, caps, clockOffsetMs, registered: this.#registered };
+    for (const to of new Set(this.#options.peers)) this.#say(encodeSignal({ type: "find_peer", to }));
+    this.#endIfDone();
+  }
+
+  #endIfDone(): void {
+    if (this.#greeting === undefined || !this.#options.peers.every((peer) => this.#registered.has(peer))) return;
+    this.#say(encodeControl({ type: "goodbye", reason: "check" }));
+    this.#end(this.#soFar("silent"));
+  }
+
+  /** A server that greets but does not know the question is one that greets. */
+  #soFar(stage: "hung-up" | "silent" | "gibberish"): Talk {
+    const handshakeMs = this.#handshakeMs;
+    return this.#greeting === undefined ? { stage, handshakeMs } : { stage: "greeted", handshakeMs, ...this.#greeting };
+  }
+
+  #say(payload: Uint8Array): void {
+    const pdu = new Uint8Array(HEADER_BYTES + payload.length);
+    encodeCtrl(pdu, 0, payload);
+    // A few hundred bytes on a fresh connection: the socket takes them whole.
+    this.#transport?.write(pdu, 0, pdu.length);
+  }
+
+  #end(talk: Talk): void {
+    clearTimeout(this.#deadline);
+    this.#result.resolve(talk);
+    this.#transport?.end();
+  }
+
+  #closed(error: UtError | undefined): void {
+    clearTimeout(this.#deadline);
+    if (this.#transport !== undefined) this.#result.resolve(this.#soFar("hung-up"));
+    else {
+      const why = error ?? new UtError("lane.closed", "The connection ended");
+      this.#result.resolve({ stage: why.kind === "io.connect" ? "no-connection" : "no-tls", error: why });
+    }
+  }
+}
