@@ -9,6 +9,8 @@ export interface LaneTransport {
   readonly remote: string;
   /** CN of the verified peer certificate. */
   readonly peerCn: string;
+  /** When that certificate ends, where it is known. */
+  readonly peerNotAfter?: Date | undefined;
   /** File descriptor of the TCP connection, where socket options and TCP_INFO can be had. */
   readonly fd: number | undefined;
   /** Bytes of `bytes[start, end)` that were taken, 0 to end - start. Less than all: wait for `drained`. */

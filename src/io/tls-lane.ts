@@ -30,6 +30,7 @@ export class TlsLane implements LaneTransport {
   /** Remembered, because a closed socket has forgotten it. */
   remote = "";
   peerCn = "";
+  peerNotAfter: Date | undefined;
   fd: number | undefined;
   /** Why it ended, if not by request; the first reason is the one that counts. */
   error: UtError | undefined;
@@ -58,6 +59,7 @@ export class TlsLane implements LaneTransport {
     clearTimeout(this.#deadline);
     this.isReady = true;
     this.peerCn = cn.ok ? cn.cn : "";
+    this.peerNotAfter = notAfterOf(socket);
     // Undocumented, and -1 where the platform has none.
     const fd = (socket as unknown as { fd?: number }).fd;
     this.fd = typeof fd === "number" && fd >= 0 ? fd : undefined;
@@ -127,6 +129,11 @@ export class TlsLane implements LaneTransport {
 
 export function peerName(socket: LaneSocket): CommonName {
   return commonNameOf(socket.getPeerCertificate()?.subject as { CN?: string | string[] } | undefined);
+}
+
+function notAfterOf(socket: LaneSocket): Date | undefined {
+  const time = Date.parse(socket.getPeerCertificate()?.valid_to ?? "");
+  return Number.isNaN(time) ? undefined : new Date(time);
 }
 
 /** A connection that worked until the system ended it. */
