@@ -28,6 +28,7 @@ const bun = process.execPath;
 const STAGES: readonly Stage[] = [
   { name: "format and lint", command: [bun, "x", "biome", "check", "."] },
   { name: "types", command: [bun, "x", "tsc", "--noEmit"] },
+  { name: "types of the page", command: [bun, "x", "tsc", "--noEmit", "-p", "src/web"] },
   { name: "arch", command: [bun, "test", "test/arch"] },
   { name: "unit", command: [bun, "test", "test/unit"] },
   { name: "fuzz", command: [bun, "test", "test/fuzz"] },

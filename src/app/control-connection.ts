@@ -25,7 +25,7 @@ export interface ControlConnectionOptions {
 
 export interface ControlConnectionHooks {
   /** The server has answered the greeting; `server` is its IP address. */
-  connected(server: string): void;
+  connected(server: string, transport: LaneTransport): void;
   lost(): void;
   received(signal: Signal): void;
 }
@@ -150,7 +150,7 @@ export class ControlConnection implements Disposable {
     link.greetedAt = now();
     this.lastError = undefined;
     this.#options.log.info("control_open", { remote: link.transport.remote });
-    this.#hooks.connected(parseEndpoint(link.transport.remote)?.address ?? "");
+    this.#hooks.connected(parseEndpoint(link.transport.remote)?.address ?? "", link.transport);
   }
 
   #goodbye(link: Link, reason: string): void {

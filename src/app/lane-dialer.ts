@@ -1,8 +1,9 @@
+import type { Address } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
 import { UtError } from "../core/error.ts";
 import { type Instant, NEVER } from "../core/time.ts";
 import { Lane } from "../core/tunnel/lane.ts";
-import { LanePool } from "../core/tunnel/lane-pool.ts";
+import { LanePool, type LaneSlot } from "../core/tunnel/lane-pool.ts";
 import { now } from "../io/clock.ts";
 import type { LaneTransport } from "../io/lane-transport.ts";
 import { dialTlsLane, type Resolve } from "../io/tls-dial.ts";
@@ -14,6 +15,8 @@ export interface LaneDialerHooks {
   data(lane: Lane, chunk: Uint8Array): void;
   drained(lane: Lane): void;
   closed(lane: Lane, error: UtError | undefined): void;
+  /** The server has said something over a lane: for each of them once. */
+  proven(): void;
   /** A dial did not become a lane. */
   failed(laneId: number, error: UtError): void;
   /** Nothing has passed for so long that all lanes should go. */
@@ -22,7 +25,8 @@ export interface LaneDialerHooks {
 
 export interface LaneDialerOptions {
   readonly tcp: Config["tcp"];
-  /** The name that the server's certificate must carry, if it is not the host of `tcp.server_addr`. */
+  readonly server: Address;
+  /** The name that the server's certificate must carry, if it is not the server's host. */
   readonly serverName: string | undefined;
   readonly identity: TlsIdentity;
   readonly resolve: Resolve | undefined;
@@ -54,6 +58,10 @@ export class LaneDialer {
     return this.#pool.redials;
   }
 
+  get slots(): LaneSlot[] {
+    return this.#pool.slots(now());
+  }
+
   /** Datagrams pass: that keeps lanes up. */
   touch(): void {
     this.#pool.touch(now());
@@ -64,6 +72,19 @@ export class LaneDialer {
     this.#pool.touch(at);
     if (this.#stopped || this.#pool.openLanes === this.#options.tcp.lanes) return;
     this.#pool.demand(at);
+    this.#run();
+  }
+
+  /** One lane, if there is none: to see whether the server is there. */
+  probe(): void {
+    if (this.#stopped) return;
+    this.#pool.probe(now());
+    this.#run();
+  }
+
+  /** No lane is wanted any more. Those that are open are their owner's. */
+  release(): void {
+    this.#pool.release();
     this.#run();
   }
 
@@ -134,6 +155,7 @@ export class LaneDialer {
           if (proven || (!lane.greeted && lane.packetsIn === 0)) return;
           proven = true;
           this.heard = true;
+          this.#hooks.proven();
           this.#pool.proven(now(), laneId);
           this.#run();
         },

@@ -1,10 +1,12 @@
+import { formatAddress } from "../config/address.ts";
 import { isPeerRole } from "../config/roles.ts";
 import type { Config } from "../config/schema.ts";
 import { TraversalStats } from "../core/nat/traversal-stats.ts";
 import type { TraversalStatus } from "../core/nat/traversal-status.ts";
+import { ipScope } from "../core/net/ip.ts";
 import type { NodeStatus } from "../core/tunnel/status.ts";
 import { buildInfo } from "../io/build-info.ts";
-import { loadCredentials } from "../io/credentials.ts";
+import { type Credentials, loadCredentials } from "../io/credentials.ts";
 import { serveHttp } from "../io/http.ts";
 import { createLog, type Log } from "../io/log.ts";
 import { createMetrics } from "../io/metrics.ts";
@@ -17,11 +19,15 @@ import { type NatWatch, startNatWatch } from "./nat-watch.ts";
 import { PeerPlane } from "./peer-plane.ts";
 import { startRelay } from "./relay.ts";
 import type { NodeIdentity, Role, RoleContext } from "./role.ts";
+import { certificateStatus, SeenCertificates } from "./seen-certificates.ts";
 import { startServer } from "./server.ts";
 import { Uplink } from "./uplink.ts";
 
 /** How long SIGTERM may take to send what waits. */
 export const DRAIN_MS = 2_000;
+
+const EXPOSED =
+  "anybody who reaches this address sees names, addresses and traffic figures of this node: let a firewall choose who";
 
 /** Calls `onReread` whenever the config is to be read again, until disposed of; `read` throws what is wrong with it. */
 export type Rereads = (onReread: (read: () => Config) => void) => Disposable;
@@ -35,6 +41,7 @@ export async function runNode(config: Config, signal: AbortSignal, rereads: Rere
   const identity = await loadIdentity(config, log);
   await using disposal = new AsyncDisposableStack();
   const stats = new TraversalStats();
+  const seen = new SeenCertificates();
   const parts: Parts = { roles: [], watch: undefined, plane: undefined };
   const status = (): readonly NodeStatus[] => parts.roles.map((role) => role.status());
   const traversal = (): TraversalStatus => ({
@@ -44,17 +51,32 @@ export async function runNode(config: Config, signal: AbortSignal, rereads: Rere
   });
   const { per_client_cn: perClientCn, per_lane: perLane, listen_addr: listen, path: metricsPath } = config.metrics;
   const metrics = createMetrics({ status, traversal, build: buildInfo, perClientCn, perLane });
-  const http = serveHttp({ listen, metricsPath, metrics, status, traversal, build: buildInfo, log, signal });
+  const certificates = () => certificateStatus(identity, seen);
+  const http = serveHttp({
+    listen,
+    metricsPath,
+    metrics,
+    status,
+    traversal,
+    certificates,
+    build: buildInfo,
+    log,
+    signal,
+  });
   disposal.use(http);
+  if (!isLoopback(listen.host)) log.warn("status_exposed", { listen: formatAddress(listen), hint: EXPOSED });
   const contextOf = (role: string): RoleContext => ({
     log: createLog({ level: config.log.level, role }),
     node: `ut ${buildInfo.version}`,
-    handshakeDone: (clientCn, ms) => metrics.observeHandshake(clientCn, ms / 1_000),
+    handshakeDone(clientCn, ms, { peerCn, peerNotAfter }) {
+      metrics.observeHandshake(clientCn, ms / 1_000);
+      if (peerNotAfter !== undefined) seen.saw(peerCn, peerNotAfter);
+    },
   });
   const uplink = openUplink(config, identity, contextOf);
   if (uplink !== undefined) disposal.use(uplink);
   for (const start of [startTunnelRoles, startPeerRoles])
-    await start({ config, identity, log, stats, uplink, contextOf, parts, disposal });
+    await start({ config, identity, log, stats, seen, uplink, contextOf, parts, disposal });
   logStart(log, config, identity, parts.roles, http.port);
   const { watch } = parts;
   if (watch !== undefined) disposal.use(rereads((read) => reread(read, watch, log)));
@@ -64,6 +86,10 @@ export async function runNode(config: Config, signal: AbortSignal, rereads: Rere
   const deadline = AbortSignal.timeout(DRAIN_MS);
   await drain(parts, uplink, deadline);
   log.info("stopped", { drained: !deadline.aborted });
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || ipScope(host) === "loopback";
 }
 
 async function drain({ roles, watch, plane }: Parts, uplink: Uplink | undefined, deadline: AbortSignal): Promise<void> {
@@ -86,13 +112,14 @@ interface Start {
   readonly identity: NodeIdentity;
   readonly log: Log;
   readonly stats: TraversalStats;
+  readonly seen: SeenCertificates;
   readonly uplink: Uplink | undefined;
   readonly contextOf: (role: string) => RoleContext;
   readonly parts: Parts;
   readonly disposal: AsyncDisposableStack;
 }
 
-async function loadIdentity(config: Config, log: Log): Promise<NodeIdentity> {
+async function loadIdentity(config: Config, log: Log): Promise<Credentials> {
   // An end of pipes is dialled by nobody: its certificate signs, and proves it to the server.
   const needs = new Set(config.roles.map((role): Usage => (role === "server" ? "serverAuth" : "clientAuth")));
   const { ca_cert, cert, key } = config.tls;
@@ -120,7 +147,7 @@ async function startTunnelRoles({ config, identity, uplink, contextOf, parts, di
 
 /** And what they need beside the lanes, or the node without them was told to look at: its network. */
 async function startPeerRoles(start: Start): Promise<void> {
-  const { config, identity, log, stats, uplink, contextOf, parts, disposal } = start;
+  const { config, identity, log, stats, seen, uplink, contextOf, parts, disposal } = start;
   const roles = config.roles.filter(isPeerRole);
   if (roles.length > 0 || config.nat.watch) parts.watch = await watchNetwork(config, log, stats);
   if (parts.watch !== undefined) disposal.use(parts.watch);
@@ -138,6 +165,7 @@ async function startPeerRoles(start: Start): Promise<void> {
       node: context.node,
       authorise: (cn, service) => services.authorise(cn, service),
       accept: (pipe, service, peer) => services.accept(plane, pipe, service, peer),
+      certificateSeen: (cn, notAfter) => seen.saw(cn, notAfter),
     }),
   );
   parts.plane = plane;

@@ -1,4 +1,5 @@
 import type { NodeStatus } from "../core/tunnel/status.ts";
+import type { LaneTransport } from "../io/lane-transport.ts";
 import type { Log } from "../io/log.ts";
 import type { Resolve } from "../io/tls-dial.ts";
 import type { TlsIdentity } from "../io/tls-lane.ts";
@@ -14,8 +15,8 @@ export interface RoleContext {
   readonly log: Log;
   /** Program and version, for the other side's log. */
   readonly node: string;
-  /** A TLS handshake succeeded. */
-  handshakeDone(clientCn: string, ms: number): void;
+  /** A TLS handshake succeeded; `transport` knows with whom. */
+  handshakeDone(clientCn: string, ms: number, transport: LaneTransport): void;
   /** How the client finds the server's addresses; the system's resolver unless given. */
   readonly resolve?: Resolve;
 }

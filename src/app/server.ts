@@ -85,6 +85,7 @@ class Server implements ServerRole {
       {
         accept: (transport, handshakeMs) => this.#accept(transport, handshakeMs),
         refused: (reason, remote, detail) => this.#refused(reason, remote, detail),
+        broken: (transport, kind) => this.#frameError(transport, kind),
       },
     );
   }
@@ -131,7 +132,7 @@ class Server implements ServerRole {
 
   #accept(transport: LaneTransport, handshakeMs: number): Arrival {
     const cn = transport.peerCn;
-    this.#context.handshakeDone(cn, handshakeMs);
+    this.#context.handshakeDone(cn, handshakeMs, transport);
     this.#table.countersOf(cn);
     for (const crowded of this.#greeting.enter(transport, cn)) {
       this.#refused("crowded_out", crowded.remote, `too many connections of ${cn} without a first PDU`);

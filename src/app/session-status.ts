@@ -1,9 +1,12 @@
+import type { Instant } from "../core/time.ts";
 import type { Lane } from "../core/tunnel/lane.ts";
+import type { LaneSlot } from "../core/tunnel/lane-pool.ts";
 import type { Session } from "../core/tunnel/session.ts";
-import type { LaneStatus, SessionStatus, TcpStatus } from "../core/tunnel/status.ts";
+import type { DownLane, LaneStatus, SessionStatus, TcpStatus } from "../core/tunnel/status.ts";
 import { now } from "../io/clock.ts";
 import type { LaneTransport } from "../io/lane-transport.ts";
 import { getCongestionControl, tcpInfo } from "../io/sockopt.ts";
+import type { LaneRecords } from "./lane-records.ts";
 
 /** What stands in a session's status beside what the session itself knows. */
 export interface SessionSurroundings {
@@ -11,10 +14,14 @@ export interface SessionSurroundings {
   readonly udp: string;
   readonly congestion: string;
   readonly transports: ReadonlyMap<Lane, LaneTransport>;
+  readonly records: LaneRecords;
+  /** Where this end dials. */
+  readonly slots: readonly LaneSlot[] | undefined;
 }
 
 /** A snapshot for `/api/status`, the metrics and `ut status`. */
-export function sessionStatus(session: Session, { udp, congestion, transports }: SessionSurroundings): SessionStatus {
+export function sessionStatus(session: Session, surroundings: SessionSurroundings): SessionStatus {
+  const { udp, congestion, transports, records } = surroundings;
   const time = now();
   return {
     clientCn: session.clientCn,
@@ -33,11 +40,36 @@ export function sessionStatus(session: Session, { udp, congestion, transports }:
       bytes: session.resequencer?.heldBytes ?? 0,
     },
     idleMs: time - session.lastDataAt,
-    lanes: session.lanes.map((lane) => laneStatus(lane, transports.get(lane))),
+    lanes: session.lanes.map((lane) => laneStatus(time, lane, transports.get(lane), records)),
+    downLanes: downLanes(time, session, surroundings),
   };
 }
 
-function laneStatus(lane: Lane, transport: LaneTransport | undefined): LaneStatus {
+function downLanes(time: Instant, session: Session, { records, slots }: SessionSurroundings): DownLane[] {
+  const open = new Set(session.lanes.map((lane) => lane.id));
+  const ids = slots === undefined ? records.ids : slots.keys();
+  return [...ids]
+    .filter((id) => !open.has(id))
+    .map((id) => ({
+      id,
+      state: downState(slots?.[id]),
+      retryInMs: slots?.[id]?.retryInMs ?? null,
+      ended: records.endOf(id, time),
+    }));
+}
+
+function downState(slot: LaneSlot | undefined): DownLane["state"] {
+  switch (slot?.state) {
+    case "dialing":
+    case "waiting":
+    case "idle":
+      return slot.state;
+    default:
+      return "closed";
+  }
+}
+
+function laneStatus(time: Instant, lane: Lane, transport: LaneTransport | undefined, records: LaneRecords): LaneStatus {
   return {
     id: lane.id,
     state: lane.saidGoodbye || lane.heardGoodbye ? "closing" : "open",
@@ -46,6 +78,9 @@ function laneStatus(lane: Lane, transport: LaneTransport | undefined): LaneStatu
     bytesOut: lane.bytesOut,
     packetsIn: lane.packetsIn,
     packetsOut: lane.packetsOut,
+    openMs: records.ageOf(lane, time),
+    stalled: lane.stalled,
+    ended: records.endOf(lane.id, time),
     tcp: transport?.fd === undefined ? undefined : tcpStatus(transport.fd),
   };
 }

@@ -2,6 +2,7 @@ import type { UtError } from "../core/error.ts";
 import { type Instant, NEVER } from "../core/time.ts";
 import type { ChannelDatagram } from "../core/tunnel/channels.ts";
 import type { Lane } from "../core/tunnel/lane.ts";
+import type { LaneSlot } from "../core/tunnel/lane-pool.ts";
 import type { Session } from "../core/tunnel/session.ts";
 import type { SessionStatus } from "../core/tunnel/status.ts";
 import type { ControlMessage } from "../core/wire/control.ts";
@@ -10,6 +11,7 @@ import { now } from "../io/clock.ts";
 import type { LaneTransport } from "../io/lane-transport.ts";
 import type { Log } from "../io/log.ts";
 import { unlessAborted } from "../io/unless-aborted.ts";
+import { LaneRecords } from "./lane-records.ts";
 import { LaneTuner, type LaneTuning } from "./lane-tuner.ts";
 import { sessionStatus } from "./session-status.ts";
 
@@ -36,6 +38,8 @@ export class Tunnel {
   readonly session: Session;
   readonly #hooks: TunnelHooks;
   readonly #log: Log;
+  /** How long lanes have been there, and why others are gone. */
+  readonly records = new LaneRecords();
   readonly #transports = new Map<Lane, LaneTransport>();
   readonly #tuner: LaneTuner;
   /** Reused for every batch towards UDP. */
@@ -81,6 +85,7 @@ export class Tunnel {
   /** A connection is up; the caller has put its greeting into the outbox or will do so at once. */
   add(lane: Lane, transport: LaneTransport): void {
     this.#transports.set(lane, transport);
+    this.records.opened(lane, now());
     this.#tuner.added(lane, transport);
     this.flush(lane);
     this.wake();
@@ -121,6 +126,7 @@ export class Tunnel {
   /** The connection of `lane` is gone. */
   closed(lane: Lane, error: UtError | undefined): void {
     if (!this.#transports.delete(lane)) return;
+    this.records.closed(lane, now(), error);
     this.#tuner.removed(lane);
     this.#unanswered.delete(lane);
     this.session.detach(now(), lane, this.#out);
@@ -218,8 +224,10 @@ export class Tunnel {
     this.#progress = Promise.withResolvers();
   }
 
-  status(udp: string): SessionStatus {
-    return sessionStatus(this.session, { udp, congestion: this.#tuner.congestion, transports: this.#transports });
+  /** `slots`: of all lanes, where this end dials them. */
+  status(udp: string, slots?: readonly LaneSlot[]): SessionStatus {
+    const { congestion } = this.#tuner;
+    return sessionStatus(this.session, { udp, congestion, transports: this.#transports, records: this.records, slots });
   }
 
   #control(lane: Lane): FrameErrorKind | undefined {

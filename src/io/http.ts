@@ -1,11 +1,14 @@
 import { isIP } from "node:net";
+import type { CertificateStatus } from "../core/certificate-status.ts";
 import { errorMessage, UtError } from "../core/error.ts";
 import type { TraversalStatus } from "../core/nat/traversal-status.ts";
+import type { LaneRates } from "../core/tunnel/lane-rates.ts";
 import type { NodeStatus } from "../core/tunnel/status.ts";
 import type { BuildInfo } from "./build-info.ts";
+import { LiveStatus, MAX_LISTENERS } from "./live-status.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
-import { readiness, statusReport } from "./status-report.ts";
+import { readiness, type StatusReport, statusReport } from "./status-report.ts";
 
 export interface HttpOptions {
   /** `metrics.listen_addr`; port 0 takes any free port. */
@@ -16,6 +19,7 @@ export interface HttpOptions {
   /** A snapshot per role of this process. */
   readonly status: () => readonly NodeStatus[];
   readonly traversal: () => TraversalStatus;
+  readonly certificates: () => CertificateStatus;
   readonly build: BuildInfo;
   /** Gets `http_error` when a request fails because of this program. */
   readonly log?: Log;
@@ -30,23 +34,27 @@ export interface HttpServer extends AsyncDisposable {
 }
 
 /**
- * The status address: metrics, `/healthz` (200 while the event loop turns), `/readyz` (200 or 503, JSON with the
- * reasons) and `/api/status` (`StatusReport`). GET and HEAD only, no state, no credentials.
+ * The status address: the status page, metrics, `/healthz` (200 while the event loop turns), `/readyz` (200 or 503,
+ * JSON with the reasons), `/api/status` (`StatusReport`) and `/api/events` (the same each second, `LiveStatus`). GET and
+ * HEAD only, no state, no credentials.
  *
- * What a browser could be tricked into reading (`/api`) answers only to hosts that cannot be rebound: IP addresses,
+ * What a browser could be tricked into reading (`/`, `/api`) answers only to hosts that cannot be rebound: IP addresses,
  * `localhost` and the host of `listen`. Metrics and health checks answer to any name, since a scraper may use one.
  *
  * Throws `io.bind`.
  */
 export function serveHttp(options: HttpOptions): HttpServer {
-  const { listen } = options;
-  const routes = routesOf(options);
-  const server = bind(listen, (request) => answer(request, routes, listen.host), options.log);
+  const { listen, status, log } = options;
+  const live = new LiveStatus({ nodes: status, report: (nodes, rates) => report(options, nodes, rates), log });
+  const routes = routesOf(options, live);
+  const server = bind(listen, (request, own) => answer(request, routes, listen.host, own), log);
+  live.start();
   const port = server.port ?? listen.port;
   return {
     url: `http://${formatHost(listen.host)}:${port}`,
     port,
     async [Symbol.asyncDispose]() {
+      live[Symbol.dispose]();
       await server.stop(true);
     },
   };
@@ -55,13 +63,15 @@ export function serveHttp(options: HttpOptions): HttpServer {
 interface Route {
   /** Refuse names that DNS rebinding could have pointed here. */
   readonly guarded: boolean;
-  respond(): Response | Promise<Response>;
+  respond(request: Request, server: Server): Response | Promise<Response>;
 }
 
-function routesOf(options: HttpOptions): ReadonlyMap<string, Route> {
-  const { metrics, metricsPath, status, traversal, build, signal } = options;
-  const shuttingDown = () => signal?.aborted ?? false;
+type Server = Bun.Server<undefined>;
+
+function routesOf(options: HttpOptions, live: LiveStatus): ReadonlyMap<string, Route> {
+  const { metrics, metricsPath, status, signal } = options;
   return new Map<string, Route>([
+    ["/", { guarded: true, respond: respondPage }],
     [
       metricsPath,
       {
@@ -75,22 +85,28 @@ function routesOf(options: HttpOptions): ReadonlyMap<string, Route> {
       {
         guarded: false,
         respond() {
-          const state = readiness(status(), shuttingDown());
+          const state = readiness(status(), signal?.aborted ?? false);
           return respondJson(state.ready ? 200 : 503, state);
         },
       },
     ],
-    [
-      "/api/status",
-      {
-        guarded: true,
-        respond: () => respondJson(200, statusReport(build, status(), traversal(), shuttingDown())),
-      },
-    ],
+    ["/api/status", { guarded: true, respond: () => respondJson(200, report(options, status(), live.rates)) }],
+    ["/api/events", { guarded: true, respond: (request, server) => respondEvents(request, server, live) }],
   ]);
 }
 
-function answer(request: Request, routes: ReadonlyMap<string, Route>, ownHost: string): Response | Promise<Response> {
+function report(options: HttpOptions, nodes: readonly NodeStatus[], rates: LaneRates): StatusReport {
+  const { build, traversal, certificates, signal } = options;
+  const isShuttingDown = signal?.aborted ?? false;
+  return statusReport({ build, nodes, rates, traversal: traversal(), certificates: certificates(), isShuttingDown });
+}
+
+function answer(
+  request: Request,
+  routes: ReadonlyMap<string, Route>,
+  ownHost: string,
+  server: Server,
+): Response | Promise<Response> {
   const { pathname } = new URL(request.url);
   const route = routes.get(pathname);
   if (route === undefined) return respond(404, `Nothing at ${pathname}; there is ${[...routes.keys()].join(", ")}\n`);
@@ -102,7 +118,7 @@ function answer(request: Request, routes: ReadonlyMap<string, Route>, ownHost: s
   const host = request.headers.get("host");
   if (route.guarded && !isSafeHost(host, ownHost))
     return respond(403, `Refused for host ${host}: use an IP address, localhost or the host of metrics.listen_addr\n`);
-  return route.respond();
+  return route.respond(request, server);
 }
 
 /** DNS rebinding needs a name; an address in the Host header is where the browser really went. */
@@ -114,7 +130,11 @@ function isSafeHost(header: string | null, ownHost: string): boolean {
   return isIP(name) !== 0 || name === "localhost" || name === ownHost.toLowerCase();
 }
 
-function respond(status: number, body: string, contentType = "text/plain; charset=utf-8"): Response {
+function respond(
+  status: number,
+  body: string | ReadableStream | null,
+  contentType = "text/plain; charset=utf-8",
+): Response {
   return new Response(body, {
     status,
     headers: {
@@ -128,15 +148,38 @@ function respond(status: number, body: string, contentType = "text/plain; charse
   });
 }
 
+/** Loaded when somebody looks: most nodes run without. */
+async function respondPage(): Promise<Response> {
+  const { STATUS_PAGE } = await import("./status-page.ts");
+  const response = respond(200, STATUS_PAGE.html, "text/html; charset=utf-8");
+  response.headers.set("Content-Security-Policy", STATUS_PAGE.policy);
+  return response;
+}
+
+function respondEvents(request: Request, server: Server, live: LiveStatus): Response {
+  if (request.method === "HEAD") return respond(200, null, EVENT_STREAM);
+  const events = live.listen();
+  if (events === undefined) {
+    const response = respond(503, `Cannot tell more than ${MAX_LISTENERS} listeners at once; try again later\n`);
+    response.headers.set("Retry-After", "10");
+    return response;
+  }
+  // Bun would take a connection on which nothing came in for ten seconds for a dead one.
+  server.timeout(request, 0);
+  return respond(200, events, EVENT_STREAM);
+}
+
+const EVENT_STREAM = "text/event-stream";
+
 function respondJson(status: number, value: unknown): Response {
   return respond(status, `${JSON.stringify(value)}\n`, "application/json");
 }
 
 function bind(
   listen: HttpOptions["listen"],
-  fetch: (request: Request) => Response | Promise<Response>,
+  fetch: (request: Request, server: Server) => Response | Promise<Response>,
   log: Log | undefined,
-): Bun.Server<undefined> {
+): Server {
   try {
     return Bun.serve({
       hostname: listen.host,

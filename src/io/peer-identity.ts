@@ -18,8 +18,13 @@ export interface PeerCredentials {
  * clock is read at each verification: a node runs for longer than a certificate lasts.
  *
  * @param denyCn names that are shut out although the CA signed them (`tls.deny_cn`)
+ * @param seen is told of each certificate whose owner has proven itself, and when it ends
  */
-export function peerIdentity(credentials: PeerCredentials, denyCn: readonly string[] = []): PeerIdentity {
+export function peerIdentity(
+  credentials: PeerCredentials,
+  denyCn: readonly string[] = [],
+  seen?: (cn: string, notAfter: Date) => void,
+): PeerIdentity {
   const key = createPrivateKey(credentials.key);
   const authorities = certificatesIn(credentials.ca);
   return {
@@ -29,13 +34,17 @@ export function peerIdentity(credentials: PeerCredentials, denyCn: readonly stri
     verify(pem, text, signature) {
       const peer = readPeer(pem, authorities, denyCn);
       if (!peer.ok) return peer;
-      if (verify(digestOf(peer.key), text, peer.key, signature)) return { ok: true, cn: peer.cn };
-      return { ok: false, kind: "bad-signature", detail: `the key of ${peer.cn} has not signed this` };
+      if (!verify(digestOf(peer.key), text, peer.key, signature))
+        return { ok: false, kind: "bad-signature", detail: `the key of ${peer.cn} has not signed this` };
+      seen?.(peer.cn, peer.notAfter);
+      return { ok: true, cn: peer.cn };
     },
   };
 }
 
-type Peer = { readonly ok: true; readonly cn: string; readonly key: KeyObject } | Exclude<Verified, { ok: true }>;
+type Peer =
+  | { readonly ok: true; readonly cn: string; readonly key: KeyObject; readonly notAfter: Date }
+  | Exclude<Verified, { ok: true }>;
 
 function readPeer(pem: string, authorities: readonly X509Certificate[], denyCn: readonly string[]): Peer {
   let certificates: readonly X509Certificate[];
@@ -55,7 +64,7 @@ function readPeer(pem: string, authorities: readonly X509Certificate[], denyCn: 
   const stale = chain.path.find(({ validFromDate, validToDate }) => time < validFromDate || time > validToDate);
   if (stale !== undefined) return refuse(`"${stale.subject}" is valid from ${stale.validFrom} to ${stale.validTo}`);
   if (denyCn.includes(name.cn)) return refuse(`CN ${name.cn} is in tls.deny_cn`);
-  return { ok: true, cn: name.cn, key: leaf.publicKey };
+  return { ok: true, cn: name.cn, key: leaf.publicKey, notAfter: leaf.validToDate };
 }
 
 function refuse(detail: string): { ok: false; kind: "bad-certificate"; detail: string } {

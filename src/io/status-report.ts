@@ -1,3 +1,4 @@
+import type { CertificateStatus } from "../core/certificate-status.ts";
 import type { TraversalStatus } from "../core/nat/traversal-status.ts";
 import { type Endpoint, formatEndpoint } from "../core/net/endpoint.ts";
 import {
@@ -6,7 +7,8 @@ import {
   type DirectionCounters,
   type TunnelCounters,
 } from "../core/tunnel/counters.ts";
-import type { NodeStatus } from "../core/tunnel/status.ts";
+import type { LaneRate, LaneRates } from "../core/tunnel/lane-rates.ts";
+import type { LaneStatus, NodeStatus, SessionStatus } from "../core/tunnel/status.ts";
 import type { BuildInfo } from "./build-info.ts";
 
 /** The JSON of `/api/status`: read by `ut status` and the status page. Fields are only ever added. */
@@ -21,13 +23,21 @@ export interface StatusReport {
   readonly notReady: readonly string[];
   readonly roles: readonly RoleReport[];
   readonly traversal: TraversalReport;
+  readonly certificates: CertificateStatus;
 }
 
-/** `NodeStatus` with its maps as objects. */
-export interface RoleReport extends Omit<NodeStatus, "clients" | "tlsHandshakeFailures"> {
+/** `NodeStatus` with its maps as objects, and with the speeds of lanes. */
+export interface RoleReport extends Omit<NodeStatus, "clients" | "tlsHandshakeFailures" | "sessions"> {
+  readonly sessions: readonly SessionReport[];
   readonly clients: Readonly<Record<string, ClientReport>>;
   readonly tlsHandshakeFailures: Readonly<Record<string, number>>;
 }
+
+export interface SessionReport extends Omit<SessionStatus, "lanes"> {
+  readonly lanes: readonly LaneReport[];
+}
+
+export type LaneReport = LaneStatus & LaneRate;
 
 /** `TraversalStatus` with its endpoints as text, as all addresses are here; what is unknown is null. */
 export type TraversalReport = WithTextEndpoints<TraversalStatus>;
@@ -44,6 +54,7 @@ type WithTextEndpoints<T> = T extends Endpoint
 export interface ClientReport {
   readonly up: DirectionCounters;
   readonly down: DirectionCounters;
+  readonly channels: TunnelCounters["channels"];
   readonly queueDelay: DelayReport;
   readonly frameErrors: Readonly<Record<string, number>>;
   readonly laneReconnects: number;
@@ -75,28 +86,45 @@ export function readiness(nodes: readonly NodeStatus[], shuttingDown: boolean): 
   return { ready: notReady.length === 0, notReady };
 }
 
+/** What a report is made of. */
+export interface StatusSource {
+  readonly build: BuildInfo;
+  readonly nodes: readonly NodeStatus[];
+  readonly rates: LaneRates;
+  readonly traversal: TraversalStatus;
+  readonly certificates: CertificateStatus;
+  readonly isShuttingDown: boolean;
+}
+
 /** What `/api/status` says. */
-export function statusReport(
-  build: BuildInfo,
-  nodes: readonly NodeStatus[],
-  traversal: TraversalStatus,
-  shuttingDown: boolean,
-): StatusReport {
+export function statusReport({
+  build,
+  nodes,
+  rates,
+  traversal,
+  certificates,
+  isShuttingDown,
+}: StatusSource): StatusReport {
   const uptimeSeconds = process.uptime();
   return {
     build,
     pid: process.pid,
     startedAt: new Date(Date.now() - uptimeSeconds * 1000).toISOString(),
     uptimeSeconds,
-    ...readiness(nodes, shuttingDown),
-    roles: nodes.map(roleReport),
+    ...readiness(nodes, isShuttingDown),
+    roles: nodes.map((node) => roleReport(node, rates)),
     traversal: withTextEndpoints(traversal),
+    certificates,
   };
 }
 
-function roleReport(node: NodeStatus): RoleReport {
+function roleReport(node: NodeStatus, rates: LaneRates): RoleReport {
   return {
     ...node,
+    sessions: node.sessions.map((session) => ({
+      ...session,
+      lanes: session.lanes.map((lane) => ({ ...lane, ...rates.of(session.sessionId, lane) })),
+    })),
     clients: plain(node.clients, clientReport),
     tlsHandshakeFailures: plain(node.tlsHandshakeFailures, (count) => count),
   };

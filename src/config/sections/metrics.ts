@@ -2,7 +2,7 @@ import { z } from "zod";
 import { address, flag, mapping } from "../leaf.ts";
 
 /** Paths of the status address that `metrics.path` would hide. */
-export const RESERVED_PATHS: readonly string[] = ["/", "/healthz", "/readyz", "/api/status"];
+export const RESERVED_PATHS: readonly string[] = ["/", "/healthz", "/readyz", "/api/status", "/api/events"];
 
 const EXPECTED_PATH = `an absolute path such as "/metrics", other than ${RESERVED_PATHS.slice(0, -1).join(", ")} and ${RESERVED_PATHS.at(-1)}`;
 
@@ -10,7 +10,7 @@ const EXPECTED_PATH = `an absolute path such as "/metrics", other than ${RESERVE
 export const metricsSection = mapping({
   listen_addr: address("listen", "127.0.0.1:5080")
     .prefault("127.0.0.1:5080")
-    .describe("Where metrics, /healthz, /readyz and /api/status are served."),
+    .describe("Where the status page, metrics, /healthz, /readyz and /api are served."),
   path: z
     .string({ error: EXPECTED_PATH })
     .regex(/^(\/[\w.~-]+)+$/, { error: EXPECTED_PATH })

@@ -51,6 +51,8 @@ export interface SessionStatus {
   readonly held: { readonly packets: number; readonly bytes: number };
   readonly idleMs: number;
   readonly lanes: readonly LaneStatus[];
+  /** Numbers that no connection stands for now: a client's all, a server's those that one stood for. */
+  readonly downLanes: readonly DownLane[];
 }
 
 export interface LaneStatus {
@@ -61,8 +63,31 @@ export interface LaneStatus {
   readonly bytesOut: number;
   readonly packetsIn: number;
   readonly packetsOut: number;
+  /** How long it has been open. */
+  readonly openMs: number;
+  /** It waits for an acknowledgement that is late, and is given nothing meanwhile. */
+  readonly stalled: boolean;
+  /** How the connection before it ended. */
+  readonly ended: LaneEnd | null;
   /** From TCP_INFO, where the system has it. */
   readonly tcp: TcpStatus | undefined;
+}
+
+export interface DownLane {
+  readonly id: number;
+  /** `idle`: dialled when something wants to go. `closed`: dialling it is the other end's. */
+  readonly state: "dialing" | "waiting" | "idle" | "closed";
+  readonly retryInMs: number | null;
+  /** Null for one that has never been. */
+  readonly ended: LaneEnd | null;
+}
+
+/** The last end of a connection or of a dial for a lane number, and how many there were. */
+export interface LaneEnd {
+  readonly times: number;
+  readonly agoMs: number;
+  /** For a person. */
+  readonly reason: string;
 }
 
 export interface TcpStatus {

@@ -4,8 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { natExplain } from "../../../src/cli/nat-explain.ts";
 import { UtError } from "../../../src/core/error.ts";
+import { LaneRates } from "../../../src/core/tunnel/lane-rates.ts";
 import { statusReport } from "../../../src/io/status-report.ts";
-import { networkStatus, nodeStatus, pipeExplanation, sessionStatus, traversalStatus } from "../io/node-status.ts";
+import {
+  certificateStatus,
+  networkStatus,
+  nodeStatus,
+  pipeExplanation,
+  sessionStatus,
+  traversalStatus,
+} from "../io/node-status.ts";
 import { fakeTerminal } from "./fake-terminal.ts";
 
 const BUILD = { version: "0", commit: "0", bun: "0", platform: "linux-x64" };
@@ -36,7 +44,14 @@ async function explain(argv: string, says: unknown = report()): Promise<string> 
 }
 
 function report(some: Parameters<typeof traversalStatus>[0] = { pipes, network: networkStatus() }, nodes = [RELAY]) {
-  return statusReport(BUILD, nodes, traversalStatus(some), false);
+  return statusReport({
+    build: BUILD,
+    nodes,
+    rates: new LaneRates(),
+    traversal: traversalStatus(some),
+    certificates: certificateStatus(),
+    isShuttingDown: false,
+  });
 }
 
 test("every pipe to the peer, and no other", async () => {

@@ -52,7 +52,7 @@ const KEYS: Record<string, KeyCase> = {
   "queue.target_ms": whole(10, 0, 1_000, "milliseconds"),
   "metrics.listen_addr": listener("127.0.0.1:5080", { host: "127.0.0.1", port: 5080 }),
   "metrics.path": {
-    expected: `an absolute path such as "/metrics", other than /, /healthz, /readyz and /api/status`,
+    expected: `an absolute path such as "/metrics", other than /, /healthz, /readyz, /api/status and /api/events`,
     fallback: "/metrics",
     takes: [same("/metrics"), same("/m"), same("/a/b-c_d.e~f"), same("/api/status/metrics"), same("/healthz2")],
     refuses: ["", "metrics", "/", "//", "/healthz", "/readyz", "/api/status", "/metrics/", "/a b", "/a?b", "/a#b", 5],

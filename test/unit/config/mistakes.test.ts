@@ -124,7 +124,7 @@ const INVALID: Record<string, [text: string, ...problems: string[]]> = {
   ],
   "a metrics path that is taken": [
     `role: server\nmetrics: { path: /readyz }\n${TLS}`,
-    `ut.yaml:2:18: metrics.path: expected an absolute path such as "/metrics", other than /, /healthz, /readyz and /api/status, got "/readyz"`,
+    `ut.yaml:2:18: metrics.path: expected an absolute path such as "/metrics", other than /, /healthz, /readyz, /api/status and /api/events, got "/readyz"`,
   ],
   "addresses that no one can send to": [
     `role: server\nserver:\n  stun: { public_addrs: [server.example.com:3478, "0.0.0.0:3478"] }\nnat:\n  reflex_override: 203.0.113.7\n${TLS}`,

@@ -6,7 +6,15 @@ import type { NodeStatus } from "../../../src/core/tunnel/status.ts";
 import { type HttpOptions, serveHttp } from "../../../src/io/http.ts";
 import { createLog } from "../../../src/io/log.ts";
 import { createMetrics } from "../../../src/io/metrics.ts";
-import { busyCounters, laneStatus, networkStatus, nodeStatus, sessionStatus, traversalStatus } from "./node-status.ts";
+import {
+  busyCounters,
+  certificateStatus,
+  laneStatus,
+  networkStatus,
+  nodeStatus,
+  sessionStatus,
+  traversalStatus,
+} from "./node-status.ts";
 
 const build = { version: "1.2.3", commit: "abc", bun: "1.4.5", platform: "linux-x64" };
 
@@ -15,7 +23,16 @@ function serving(nodes: () => readonly NodeStatus[], some: Partial<HttpOptions> 
   const traversal = () => traversalStatus();
   const metrics = createMetrics({ status: nodes, traversal, build, perClientCn: true, perLane: false });
   const listen = { host: "127.0.0.1", port: 0 };
-  return serveHttp({ listen, metricsPath: "/metrics", metrics, status: nodes, traversal, build, ...some });
+  return serveHttp({
+    listen,
+    metricsPath: "/metrics",
+    metrics,
+    status: nodes,
+    traversal,
+    certificates: () => certificateStatus(),
+    build,
+    ...some,
+  });
 }
 
 /** Status and body in one value, for whole comparisons. */
@@ -36,7 +53,7 @@ test("metrics come as Prometheus text at the configured path, and only there", a
   expect(text).toContain("\nut_build_info{");
   expect(await get(`${server.url}/metrics`)).toEqual([
     404,
-    "Nothing at /metrics; there is /m/prom, /healthz, /readyz, /api/status\n",
+    "Nothing at /metrics; there is /, /m/prom, /healthz, /readyz, /api/status, /api/events\n",
   ]);
 });
 
@@ -127,7 +144,7 @@ test("api/status is everything a node knows, as plain JSON", async () => {
   expect(response.headers.get("content-type")).toBe("application/json");
   const text = await response.text();
   const { startedAt, uptimeSeconds, roles, traversal: _, ...rest } = JSON.parse(text);
-  expect(rest).toEqual({ build, pid: process.pid, ready: true, notReady: [] });
+  expect(rest).toEqual({ build, pid: process.pid, ready: true, notReady: [], certificates: certificateStatus() });
   expect(Math.abs(Date.parse(startedAt) + uptimeSeconds * 1000 - Date.now())).toBeLessThan(5000);
 
   const noDrops = Object.fromEntries(Object.keys(busyCounters().up.drops).map((reason) => [reason, 0]));
@@ -172,7 +189,11 @@ test("api/status is everything a node knows, as plain JSON", async () => {
         channels: { packets: 3, bytes: 3600 },
         held: { packets: 2, bytes: 2400 },
         idleMs: 12,
-        lanes: [laneStatus({ id: 0 }), { ...laneStatus({ id: 1, state: "dialing" }), tcp: undefined }],
+        lanes: [
+          { ...laneStatus({ id: 0 }), inBitsPerSecond: 0, outBitsPerSecond: 0 },
+          { ...laneStatus({ id: 1, state: "dialing" }), tcp: undefined, inBitsPerSecond: 0, outBitsPerSecond: 0 },
+        ],
+        downLanes: sessionStatus().downLanes,
       },
     ],
     tlsHandshakeFailures: { expired: 2 },
@@ -218,7 +239,7 @@ test("HEAD is GET without a body, everything else is refused, unknown paths are 
   }
   expect(await get(`${server.url}/api/../etc/passwd?x=1`)).toEqual([
     404,
-    "Nothing at /etc/passwd; there is /metrics, /healthz, /readyz, /api/status\n",
+    "Nothing at /etc/passwd; there is /, /metrics, /healthz, /readyz, /api/status, /api/events\n",
   ]);
 });
 

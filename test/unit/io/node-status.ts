@@ -1,3 +1,4 @@
+import type { CertificateStatus } from "../../../src/core/certificate-status.ts";
 import type { NatReport } from "../../../src/core/nat/nat-report.ts";
 import type { NetworkStatus, TraversalStatus } from "../../../src/core/nat/traversal-status.ts";
 import type { PipeExplanation } from "../../../src/core/peer/trace.ts";
@@ -33,6 +34,9 @@ export function sessionStatus(some: Partial<SessionStatus> = {}): SessionStatus 
     held: { packets: 2, bytes: 2400 },
     idleMs: 12,
     lanes: [laneStatus({ id: 0 }), laneStatus({ id: 1, state: "dialing", tcp: undefined })],
+    downLanes: [
+      { id: 2, state: "waiting", retryInMs: 2_500, ended: { times: 3, agoMs: 4_000, reason: "connection refused" } },
+    ],
     ...some,
   };
 }
@@ -46,6 +50,9 @@ export function laneStatus(some: Partial<LaneStatus> = {}): LaneStatus {
     bytesOut: 2000,
     packetsIn: 10,
     packetsOut: 20,
+    openMs: 60_000,
+    stalled: false,
+    ended: null,
     tcp: {
       congestion: "bbr",
       rttMs: 21.5,
@@ -54,6 +61,20 @@ export function laneStatus(some: Partial<LaneStatus> = {}): LaneStatus {
       retransmits: 3,
       deliveryRateBitsPerSecond: 1e8,
     },
+    ...some,
+  };
+}
+
+export function certificateStatus(some: Partial<CertificateStatus> = {}): CertificateStatus {
+  return {
+    own: {
+      cn: "gate",
+      notBefore: "2025-01-01T00:00:00.000Z",
+      notAfter: "2030-01-01T00:00:00.000Z",
+      fingerprint: "AA:BB",
+    },
+    authority: { notAfter: "2035-01-01T00:00:00.000Z" },
+    peers: [{ cn: "home", notAfter: "2029-01-01T00:00:00.000Z", seenAt: "2026-01-31T12:00:00.000Z" }],
     ...some,
   };
 }
