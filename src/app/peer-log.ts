@@ -36,6 +36,7 @@ export class PeerLog {
         this.#log.warn("pipe_waiting", {
           ...this.#of(event.pipe),
           reason: event.reason,
+          err_kind: event.kind ?? undefined,
           retry_in_ms: Math.round(event.retryInMs),
         });
         return;

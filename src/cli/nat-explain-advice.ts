@@ -10,6 +10,7 @@ export function advice(pipe: ExplainedPipe): string[] {
   if (verdict === "off")
     return ["p2p.direct: true in this node's config; nat_watch_fail in its log says why it has no socket"];
   if (verdict === "prefers-relay") return ["p2p.prefer: auto in this node's config"];
+  if (verdict === "same-role") return ["hard_nat.role: auto at one end, or one nat3 and the other nat4"];
   if (verdict === "unsupported") return [`p2p.direct: true in the config of ${peer}`];
   const report = attempts.findLast((attempt) => attempt.report !== null)?.report ?? undefined;
   return [...natAdvice(pipe), ...(report?.hardNatCause == null ? [] : (HARD_NAT[report.hardNatCause] ?? []))];

@@ -100,6 +100,8 @@ const RELAYED: Readonly<Record<string, string>> = {
   "udp-blocked": "no UDP gets out at one end",
   "peer-not-reachable": "PEER sent no addresses to try",
   "rendezvous-no-relay": "the server did not give the word to begin",
+  "rendezvous-rejected": "the server declined to introduce the two ends",
+  "same-role": "hard_nat.role is the same at both ends, and the two have to differ",
   unproven: "an address answered, but sealed packets did not get through both ways",
   "punch-failed": "no packet got through the NATs",
   direct: "the direct path has gone silent",

@@ -168,6 +168,34 @@ describe("ICE and hard-NAT", () => {
     expect([pair.home.fan.size, pair.office.fan.size]).toEqual([0, 0]);
   });
 
+  test("the server declines to introduce them: both say that, and why", async () => {
+    const pair = await Pair.open({ seed: 1, ...HARD, hardNat: { mode: "assist" } });
+    pair.lab.onSignalFromPeer = (from, signal) =>
+      signal.type === "punch_request" && from.cn === "office"
+        ? { ...signal, reflex: { ...signal.reflex, address: ADDRESSES.stunSecond } }
+        : signal;
+    pair.send();
+    await pair.lab.world.until(() => pair.home.reports.length === 1 && pair.office.reports.length === 1, 40_000);
+    for (const [{ reports }, hardNatCause] of [
+      [pair.home, "unknown-target"],
+      [pair.office, "reflex-mismatch"],
+    ] as const)
+      expect(reports).toMatchObject([{ verdict: "rendezvous-rejected", iceCause: "timeout", hardNatCause }]);
+  });
+
+  test("both ends insist on the same role: both say so, and nobody is asked to introduce them", async () => {
+    for (const [mode, iceCause] of [
+      ["assist", "timeout"],
+      ["force", null],
+    ] as const) {
+      const pair = await Pair.open({ seed: 1, ...HARD, hardNat: { mode, role: "nat4" } });
+      pair.send();
+      await pair.lab.world.until(() => pair.home.reports.length === 1 && pair.office.reports.length === 1, 20_000);
+      for (const { reports, fan } of [pair.home, pair.office])
+        expect([reports, fan.size]).toMatchObject([[{ verdict: "same-role", iceCause, enteredHardNat: false }], 0]);
+    }
+  });
+
   test("the second try has the roles the other way round, the third one as measured", async () => {
     const hardNat = { mode: "assist", settings: { ...PUNCH_DEFAULTS, windowMs: 500 } } as const;
     const pair = await Pair.open({ seed: 1, a: "symmetric", b: "symmetric", natA: PORT, natB: SYMMETRIC, hardNat });

@@ -61,7 +61,7 @@ export class DirectAttempt {
     this.#parts = parts;
     this.#startedAt = now;
     this.#state = { name: "gathering", until: now + GATHER_MS };
-    this.#plan = { way: "unknown", mode: parts.terms.mode, ice: false, role: undefined };
+    this.#plan = { way: "unknown", mode: parts.terms.mode, ice: false, role: undefined, isSameRole: false };
     parts.reflex.refresh(now, parts.socket);
     this.handleTimeout(now);
   }
@@ -239,7 +239,8 @@ export class DirectAttempt {
     this.#plan = plan;
     this.#parts.trace.step(now, "plan", `${nat.type} to ${peer.nat}: ${plan.way}, hard-NAT ${plan.role ?? "no"}`);
     if (!plan.ice && plan.role === undefined) {
-      this.cancel(now, nat.type === "blocked" || peer.nat === "blocked" ? "udp-blocked" : "both-symmetric");
+      const isBlocked = nat.type === "blocked" || peer.nat === "blocked";
+      this.cancel(now, plan.isSameRole ? "same-role" : isBlocked ? "udp-blocked" : "both-symmetric");
       return;
     }
     const course = { plan, own: { nat: nat.type, candidates }, peer: { nat: peer.nat, ...told } };

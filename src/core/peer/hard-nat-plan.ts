@@ -21,6 +21,8 @@ export interface AttemptPlan {
   readonly ice: boolean;
   /** Undefined: no hard-NAT in this attempt. */
   readonly role: PunchRole | undefined;
+  /** There would be, had not both ends been configured to the same role. */
+  readonly isSameRole: boolean;
 }
 
 const MAX_ASSIST_DELAY_MS = 10_000;
@@ -82,11 +84,14 @@ export function planAttempt(
   peer: NatKind,
   end: { readonly isInitiator: boolean; readonly isSwapped: boolean },
 ): AttemptPlan {
-  const { mode } = terms;
+  const { mode, ownRole, peerRole } = terms;
   const way = directWay(own, peer) ?? "unknown";
-  if (mode === "force") return { way, mode, ice: false, role: chooseRole(terms, own, peer, end) ?? byEnd(end) };
-  const isTried = mode !== "off" && (way === "hard-nat" || (way === "unknown" && isHalfSymmetric(own, peer)));
-  return { way, mode, ice: way !== "relay", role: isTried ? chooseRole(terms, own, peer, end) : undefined };
+  const isForced = mode === "force";
+  const fits = way === "hard-nat" || (way === "unknown" && isHalfSymmetric(own, peer));
+  const isWanted = isForced || (mode !== "off" && fits);
+  const isSameRole = isWanted && ownRole !== "auto" && ownRole === peerRole;
+  const role = chooseRole(terms, own, peer, end) ?? (isForced ? byEnd(end) : undefined);
+  return { way, mode, ice: !isForced && way !== "relay", role: isWanted && !isSameRole ? role : undefined, isSameRole };
 }
 
 /** Too little is known for the matrix, but it may well be one for hard-NAT: whose filtering nobody could measure. */

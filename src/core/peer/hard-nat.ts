@@ -122,8 +122,11 @@ export class HardNat {
     return true;
   }
 
-  rejected(now: Instant, reason: string): void {
-    if (this.#state.name === "asked") this.#fail(now, reason);
+  /** True: it had asked, and ends. */
+  rejected(now: Instant, reason: string): boolean {
+    if (this.#state.name !== "asked") return false;
+    this.#fail(now, reason);
+    return true;
   }
 
   /** Whatever came that is no STUN and not sealed. True: it came to a socket of this punch. */

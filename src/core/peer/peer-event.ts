@@ -7,6 +7,9 @@ import type { HardNatMode } from "./peer-options.ts";
 /** This process's number of a pipe. The initiator keeps it while the pipe is opened again. */
 export type PipeId = number;
 
+/** Why the server brought no pipe about: error kinds of the direct plane. */
+export type RefusalKind = "peer-not-reachable" | "transport" | "rendezvous-rejected";
+
 export type PeerEvent =
   /** Datagrams flow, over the relay first. The responder hears of it with the initiator's first authentic packet. */
   | {
@@ -17,7 +20,14 @@ export type PeerEvent =
       readonly role: "initiator" | "responder";
     }
   /** The initiator's alone: it could not be opened, or was lost, and is tried again by itself. */
-  | { readonly type: "waiting"; readonly pipe: PipeId; readonly reason: string; readonly retryInMs: number }
+  | {
+      readonly type: "waiting";
+      readonly pipe: PipeId;
+      readonly reason: string;
+      /** Which kind of failure of the server's part that is; null: it is none. */
+      readonly kind: RefusalKind | null;
+      readonly retryInMs: number;
+    }
   /** Gone for good; nothing more comes of this number. */
   | { readonly type: "closed"; readonly pipe: PipeId; readonly reason: string }
   /** Somebody asked for a pipe and did not get it. `from` is who they say they are, unless it is `not-authorised`. */

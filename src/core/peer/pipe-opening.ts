@@ -4,7 +4,7 @@ import type { RequestId, SignalClientEvent } from "../signal/client-event.ts";
 import { type Instant, NEVER } from "../time.ts";
 import { explanationOf } from "./explanation.ts";
 import { agreeHardNat, hardNatWishes } from "./hard-nat-plan.ts";
-import type { PipeId } from "./peer-event.ts";
+import type { PipeId, RefusalKind } from "./peer-event.ts";
 import { PeerPipe } from "./peer-pipe.ts";
 import type { PeerShared } from "./peer-shared.ts";
 import type { PipeExplanation } from "./trace.ts";
@@ -103,7 +103,7 @@ export class PipeOpening {
     if (this.#asking?.requestId !== requestId) return false;
     this.#shared.sessions.release(this.#asking.session);
     this.#asking = undefined;
-    this.#wait(now, reason, by === "target" ? LAST_PAUSE_MS : this.#pauseMs());
+    this.#wait(now, reason, by === "target" ? LAST_PAUSE_MS : this.#pauseMs(), kindOf(reason));
     return true;
   }
 
@@ -178,12 +178,12 @@ export class PipeOpening {
     for (const { flow, datagram } of this.#early.splice(0)) pipe.send(now, flow, datagram);
   }
 
-  #wait(now: Instant, reason: string, pauseMs: number): void {
+  #wait(now: Instant, reason: string, pauseMs: number, kind: RefusalKind | null = null): void {
     const retryInMs = this.#jittered(pauseMs);
     this.#failures += 1;
     this.#reason = reason;
     this.#askAt = now + retryInMs;
-    this.#shared.out.events.push({ type: "waiting", pipe: this.id, reason, retryInMs });
+    this.#shared.out.events.push({ type: "waiting", pipe: this.id, reason, kind, retryInMs });
   }
 
   #pauseMs(): number {
@@ -195,4 +195,9 @@ export class PipeOpening {
     const [byte = 0] = this.#shared.options.random(1);
     return pauseMs * (0.5 + byte / 512);
   }
+}
+
+/** Whatever else the server says, or the target through it, is a no. */
+function kindOf(reason: string): RefusalKind {
+  return reason === "peer-not-reachable" || reason === "transport" ? reason : "rendezvous-rejected";
 }

@@ -38,6 +38,7 @@ export class Race {
   #kept: number | undefined;
   #iceCause: string | null = null;
   #hardNatCause: string | null = null;
+  #isRejected = false;
 
   constructor(parts: AttemptParts, course: RaceCourse) {
     this.#parts = parts;
@@ -66,12 +67,14 @@ export class Race {
   }
 
   /** Nothing can come of it any more, and why. */
-  get verdict(): "unproven" | "punch-failed" | undefined {
+  get verdict(): "unproven" | "same-role" | "rendezvous-rejected" | "punch-failed" | undefined {
     if (this.#proof.isOpen || this.#hardNatAt < NEVER) return undefined;
     const isIceTrying = this.#agent !== undefined && !this.#isIceFound;
     const isHardNatTrying = this.#hardNat?.isOver === false && !this.#isHardNatFound;
     if (isIceTrying || isHardNatTrying) return undefined;
-    return this.#proof.hasAny ? "unproven" : "punch-failed";
+    if (this.#proof.hasAny) return "unproven";
+    if (this.#course.plan.isSameRole) return "same-role";
+    return this.#isRejected ? "rendezvous-rejected" : "punch-failed";
   }
 
   /** After the win: the other end needs no more answers, as far as can be known. */
@@ -106,8 +109,9 @@ export class Race {
     return this.#hardNat?.introduced(now, role, peerReflex, delayMs) === true;
   }
 
+  /** The server does not introduce the two ends. */
   punchRejected(now: Instant, reason: string): void {
-    this.#hardNat?.rejected(now, reason);
+    if (this.#hardNat?.rejected(now, reason) === true) this.#isRejected = true;
   }
 
   /** True: the sockets were asked for by this race. */

@@ -112,7 +112,7 @@ describe("the plan of an attempt", () => {
     [PORT, SYMMETRIC, "force", "hard-nat", false, "nat3"],
     [SYMMETRIC, SYMMETRIC, "force", "relay", false, "nat3"],
   ] as const)("%j to %j, %s", (own, peer, mode, way, ice, role) => {
-    expect(planAttempt(terms(mode), own, peer, FIRST)).toEqual({ way, mode, ice, role });
+    expect(planAttempt(terms(mode), own, peer, FIRST)).toEqual({ way, mode, ice, role, isSameRole: false });
   });
 
   test("both ends of it never have the same role", () => {
@@ -126,6 +126,15 @@ describe("the plan of an attempt", () => {
             const expected = here === undefined ? undefined : here === "nat3" ? "nat4" : "nat3";
             expect({ mode, own, peer, isSwapped, there }).toEqual({ mode, own, peer, isSwapped, there: expected });
           }
+  });
+
+  test("configured to the same role they cannot meet by hard-NAT, which is said where it would have been tried", () => {
+    const same = { ownRole: "nat3", peerRole: "nat3" } as const;
+    const planned = (mode: "fallback" | "force", peer: NatKind) => planAttempt(terms(mode, same), PORT, peer, FIRST);
+    const none = { role: undefined, isSameRole: true };
+    expect(planned("fallback", SYMMETRIC)).toEqual({ way: "hard-nat", mode: "fallback", ice: true, ...none });
+    expect(planned("force", SYMMETRIC)).toEqual({ way: "hard-nat", mode: "force", ice: false, ...none });
+    expect(planned("fallback", CONE)).toMatchObject({ way: "plain", ice: true, isSameRole: false });
   });
 
   test("the second try swaps what was chosen, not what was configured", () => {
