@@ -11,6 +11,7 @@ import { serveHttp } from "../io/http.ts";
 import { createLog, type Log } from "../io/log.ts";
 import { createMetrics } from "../io/metrics.ts";
 import type { Usage } from "../io/pki.ts";
+import { openSupervisor } from "../io/supervisor.ts";
 import { unlessAborted } from "../io/unless-aborted.ts";
 import { Agent } from "./agent.ts";
 import { AgentServices } from "./agent-services.ts";
@@ -78,10 +79,13 @@ export async function runNode(config: Config, signal: AbortSignal, rereads: Rere
   for (const start of [startTunnelRoles, startPeerRoles])
     await start({ config, identity, log, stats, seen, uplink, contextOf, parts, disposal });
   logStart(log, config, identity, parts.roles, http.port);
+  const supervisor = disposal.use(openSupervisor(log));
+  supervisor.ready(parts.roles.map(describe).join(", "));
   const { watch } = parts;
-  if (watch !== undefined) disposal.use(rereads((read) => reread(read, watch, log)));
+  if (watch !== undefined) disposal.use(rereads((read) => supervisor.reloading(() => reread(read, watch, log))));
 
   await aborted(signal);
+  supervisor.stopping();
   log.info("draining", { at_most_ms: DRAIN_MS });
   const deadline = AbortSignal.timeout(DRAIN_MS);
   await drain(parts, uplink, deadline);
@@ -198,6 +202,11 @@ function reread(read: () => Config, watch: NatWatch, log: Log): void {
   } catch (error) {
     log.warn("config_reread_fail", { err: error });
   }
+}
+
+function describe(role: Role): string {
+  const { role: name, listen } = role.status();
+  return listen === "" ? name : `${name} on ${listen}`;
 }
 
 /** What one wants to know first when a log is all one has. */

@@ -7,6 +7,12 @@ import { dlopen, FFIType, ptr } from "bun:ffi";
 const SYMBOLS = {
   setsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
   getsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
+  socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  sendto: {
+    args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32, FFIType.ptr, FFIType.u32],
+    returns: FFIType.i64,
+  },
+  close: { args: [FFIType.i32], returns: FFIType.i32 },
 } as const;
 
 const CANDIDATES =
@@ -43,4 +49,19 @@ export function getsockopt(fd: number, level: number, option: number, into: Uint
   lengthCell[0] = into.length;
   const result = libc?.getsockopt(fd, level, option, ptr(into), ptr(lengthCell)) ?? -1;
   return result === 0 ? (lengthCell[0] ?? 0) : -1;
+}
+
+/** A file descriptor, or -1. */
+export function openSocket(family: number, type: number, protocol: number): number {
+  return libc?.socket(family, type, protocol) ?? -1;
+}
+
+/** Whether the whole datagram went to `address`, a `struct sockaddr`. */
+export function sendTo(fd: number, datagram: Uint8Array, flags: number, address: Uint8Array): boolean {
+  const sent = libc?.sendto(fd, ptr(datagram), datagram.length, flags, ptr(address), address.length) ?? -1;
+  return Number(sent) === datagram.length;
+}
+
+export function closeSocket(fd: number): void {
+  libc?.close(fd);
 }
