@@ -11,6 +11,7 @@ const linux = process.platform === "linux";
 const SOL_SOCKET = linux ? 1 : 0xffff;
 const SO_SNDBUF = linux ? 7 : 0x1001;
 const SO_RCVBUF = linux ? 8 : 0x1002;
+const SO_LINGER = linux ? 13 : 0x80;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const SO_MAX_PACING_RATE = 47;
@@ -41,6 +42,14 @@ export function setNoDelay(fd: number, on: boolean): boolean {
 /** Linux: the most that TCP sends on this socket, bytes a second; Infinity lifts it. */
 export function setMaxPacingRate(fd: number, bytesPerSecond: number): boolean {
   return linux && setInteger(fd, SOL_SOCKET, SO_MAX_PACING_RATE, Math.min(NO_PACING_LIMIT, Math.round(bytesPerSecond)));
+}
+
+/** On: a socket that is closed, by whatever ends the process too, tells its peer RST and not FIN. */
+export function setResetOnClose(fd: number, on: boolean): boolean {
+  // `struct linger { int l_onoff; int l_linger; }`, with no time to linger.
+  const linger = new Int32Array(new ArrayBuffer(8));
+  linger[0] = on ? 1 : 0;
+  return setsockopt(fd, SOL_SOCKET, SO_LINGER, new Uint8Array(linger.buffer)) === 0;
 }
 
 /** Keep the kernel's unsent part small, so that the backlog stays in our queue. */
