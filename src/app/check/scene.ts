@@ -6,6 +6,7 @@ import { buildInfo } from "../../io/build-info.ts";
 import { type Examination, examineCredentials } from "../../io/credentials.ts";
 import { type ResolvedAddress, resolveAll } from "../../io/happy-eyeballs.ts";
 import type { Usage } from "../../io/pki.ts";
+import { type WireGuardInterface, wireGuardInterfaces } from "../../io/wireguard.ts";
 import { type RunningNode, runningNode } from "./running-node.ts";
 import { type Talk, talkToServer } from "./server-talk.ts";
 
@@ -30,6 +31,7 @@ export class Scene {
   readonly signal: AbortSignal;
   #credentials: Promise<Examination> | undefined;
   #node: Promise<RunningNode | undefined> | undefined;
+  #wireGuards: Promise<readonly WireGuardInterface[] | undefined> | undefined;
   #named: Promise<readonly NamedServer[]> | undefined;
   #talked: Promise<readonly TalkedServer[]> | undefined;
 
@@ -60,6 +62,12 @@ export class Scene {
   get node(): Promise<RunningNode | undefined> {
     this.#node ??= runningNode(this.config, this.signal);
     return this.#node;
+  }
+
+  /** The WireGuard beside it; undefined where it cannot be asked. */
+  get wireGuards(): Promise<readonly WireGuardInterface[] | undefined> {
+    this.#wireGuards ??= wireGuardInterfaces();
+    return this.#wireGuards;
   }
 
   get servers(): Promise<readonly NamedServer[]> {

@@ -1,0 +1,58 @@
+import { formatAddress } from "../../config/address.ts";
+import type { NatSurvey } from "../nat-survey.ts";
+import { surveyNat } from "../nat-survey.ts";
+import { ownServer, STUN_PORT, stunServersOf } from "../stun-servers.ts";
+import type { Check } from "./check.ts";
+import { type Finding, ok, warning } from "./finding.ts";
+import type { Scene } from "./scene.ts";
+
+/** What a node that would go direct needs: UDP out of its network, and the server's STUN. */
+export const directCheck: Check = {
+  name: "direct",
+  doing: "asking STUN servers what NAT this machine is behind",
+  async run(scene) {
+    const { p2p, nat } = scene.config;
+    if (!(scene.isPeer && p2p.direct) && !nat.watch) return [];
+    const servers = stunServersOf(scene.config);
+    if (servers.length === 0) return [];
+    const survey = await surveyNat({ servers, family: 4, port: 0, signal: scene.signal }, () => {});
+    return [outlook(survey), ...ownStun(survey, scene)];
+  },
+};
+
+function outlook({ type, servers }: NatSurvey): Finding {
+  const answered = servers.filter(({ outcome }) => outcome.kind === "answered").length;
+  const all = `${answered} of ${servers.length} STUN servers answered`;
+  const explain = "ut nat check";
+  switch (type) {
+    case "open":
+    case "cone":
+    case "symmetric":
+      return ok(`${NATS[type]} (${all}; "${explain}" tells more)`);
+    case "blocked":
+      return warning("udp-blocked", `UDP does not get out (${all}): everything goes through the server`, explain);
+    case "unknown":
+      return warning("nat-unknown", `what NAT this machine is behind cannot be told (${all})`, explain);
+    default:
+      return type satisfies never;
+  }
+}
+
+const NATS = {
+  open: "no NAT: peers reach this machine directly",
+  cone: "a cone NAT: most peers are reached directly",
+  symmetric: "a symmetric NAT: peers without one are reached directly",
+} as const;
+
+/** Only the own server's STUN can vouch for an address, which hard-NAT needs. */
+function ownStun({ type, servers }: NatSurvey, { config }: Scene): Finding[] {
+  if (type === "blocked") return [];
+  return ownServer(config).flatMap((address) => {
+    const name = formatAddress(address);
+    const outcome = servers.find((server) => server.name === name)?.outcome;
+    if (outcome?.kind !== "timeout") return [];
+    const text = `the server's own STUN, UDP ${name}, does not answer: peers learn this node's address from strangers only`;
+    const open = `open UDP ${STUN_PORT} and ${STUN_PORT + 1} in the server's firewall, and in its cloud's security group`;
+    return [warning("stun-silent", text, open)];
+  });
+}

@@ -1,0 +1,30 @@
+import type { Check } from "./check.ts";
+import { type Finding, failed, ok, skipped, warning } from "./finding.ts";
+
+/** Whether the agents that a relay's ports lead to are there now. */
+export const peerCheck: Check = {
+  name: "peer",
+  doing: "asking the server for the agents",
+  async run(scene) {
+    const { roles, relay } = scene.config;
+    if (!roles.includes("relay")) return [];
+    const { credentials } = await scene.credentials;
+    const answers = (await scene.talks).flatMap(({ talk }) => (talk?.stage === "greeted" ? [talk.registered] : []));
+    return [...new Set(relay.map(({ to }) => to))].map((to) => {
+      if (to === credentials?.cn) return self(to);
+      const told = answers.flatMap((registered) => registered.get(to) ?? []);
+      if (told.length === 0) return skipped(`${to}: because no server told whether it is there`);
+      return told.includes(true) ? ok(`${to} is there`) : absent(to);
+    });
+  },
+};
+
+function self(to: string): Finding {
+  const text = `relay[].to is ${to}, which is this node's own certificate name`;
+  return failed("peer-is-self", text, "name the certificate of the agent in relay[].to");
+}
+
+function absent(to: string): Finding {
+  const text = `no agent "${to}" is registered with the server: datagrams for it wait, and are lost`;
+  return warning("peer-absent", text, `on ${to}: ut agent -config FILE`, "the name is the one in its certificate");
+}
