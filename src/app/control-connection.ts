@@ -1,4 +1,3 @@
-import type { Config } from "../config/schema.ts";
 import { UtError } from "../core/error.ts";
 import { parseEndpoint } from "../core/net/endpoint.ts";
 import type { Instant } from "../core/time.ts";
@@ -11,9 +10,10 @@ import type { Log } from "../io/log.ts";
 import { dialTlsLane } from "../io/tls-dial.ts";
 import { RedialTimes } from "./redial-times.ts";
 import type { NodeIdentity } from "./role.ts";
+import type { Servers, ServerUser } from "./servers.ts";
 
 export interface ControlConnectionOptions {
-  readonly tcp: Config["tcp"];
+  readonly servers: Servers;
   readonly serverName: string | undefined;
   readonly identity: NodeIdentity;
   /** Of this process's lanes: so the server knows which lanes a pipe's datagrams take. */
@@ -37,21 +37,30 @@ const REPLACED_MS = 60_000;
 /** A connection that lasted so long worked, and is dialled again at once. */
 const WORKED_MS = 5_000;
 
+/** A dial, and the connection that it became. */
+interface Dial {
+  readonly server: number;
+  readonly abort: AbortController;
+  link: Link | undefined;
+}
+
 /**
- * The control connection of a process with peer roles: a TLS connection to the server that carries no datagrams, only
- * signals. Dialled at once, and again whenever it is lost; what was to be sent meanwhile is the sender's to repeat.
+ * The control connection of a process with peer roles: a TLS connection to the server in use that carries no datagrams,
+ * only signals. Dialled at once, and again whenever it is lost or another server is in use; what was to be sent meanwhile
+ * is the sender's to repeat.
  */
-export class ControlConnection implements Disposable {
+export class ControlConnection implements Disposable, ServerUser {
   readonly #options: ControlConnectionOptions;
   readonly #hooks: ControlConnectionHooks;
   readonly #abort = new AbortController();
   readonly #times = new RedialTimes(Math.random);
-  #link: Link | undefined;
+  #dialled: Dial | undefined;
   #timer: Timer | undefined;
 
   constructor(options: ControlConnectionOptions, hooks: ControlConnectionHooks) {
     this.#options = options;
     this.#hooks = hooks;
+    options.servers.use(this);
   }
 
   /** The server has answered the greeting of the connection that is there now. */
@@ -59,29 +68,36 @@ export class ControlConnection implements Disposable {
     return this.#link?.isGreeted === true;
   }
 
+  get #link(): Link | undefined {
+    return this.#dialled?.link;
+  }
+
   /** Why there is no connection, if the last dial failed. */
   lastError: UtError | undefined;
 
   dial(): void {
     if (this.#abort.signal.aborted) return;
-    // Invariant: the config of a peer role has it.
-    const { host, port } = this.#options.tcp.server_addr![0]!;
-    const { identity, serverName, sessionId, node, log } = this.#options;
+    const { servers, identity, serverName, sessionId, node, log } = this.#options;
+    const dial: Dial = { server: servers.current, abort: new AbortController(), link: undefined };
+    // Invariant: the server in use is one of the list.
+    const { host, port } = servers.addresses[dial.server]!;
     const decoder = new PduDecoder({ maxCtrlBytes: MAX_CTRL_BYTES });
-    let link: Link | undefined;
+    this.#dialled = dial;
+    servers.wanted(now());
     dialTlsLane(
       { host, port, serverName: serverName ?? host, identity },
       {
         opened: (transport) => {
-          link = new Link(transport);
-          this.#link = link;
-          link.send(encodeControl({ type: "hello", kind: "control", session_id: sessionId, lane_id: 0, node }));
+          dial.link = new Link(transport);
+          dial.link.send(encodeControl({ type: "hello", kind: "control", session_id: sessionId, lane_id: 0, node }));
         },
         data: (chunk) => {
-          if (link === undefined) return;
+          const { link } = dial;
+          if (link === undefined || dial !== this.#dialled) return;
+          servers.wanted(now());
           decoder.feed(chunk);
           for (let next = decoder.next(); next !== "need-more"; next = decoder.next()) {
-            if (next === "pdu" && decoder.type === TYPE_CTRL) this.#payload(link, decoder.payload);
+            if (next === "pdu" && decoder.type === TYPE_CTRL) this.#payload(dial.server, link, decoder.payload);
             else {
               log.warn("frame_err", { kind: decoder.error ?? "unexpected_data", remote: link.transport.remote });
               link.transport.terminate();
@@ -89,12 +105,32 @@ export class ControlConnection implements Disposable {
             }
           }
         },
-        drained: () => link?.flush(),
-        closed: (error) => this.#closed(link, error),
+        drained: () => dial.link?.flush(),
+        closed: (error) => this.#closed(dial, error),
       },
-      this.#abort.signal,
+      AbortSignal.any([this.#abort.signal, dial.abort.signal]),
     );
   }
+
+  isUp(server: number): boolean {
+    return this.isConnected && this.#dialled?.server === server;
+  }
+
+  /** What is up with another server ends, and the one in use is dialled at once. */
+  move(): void {
+    if (this.#abort.signal.aborted) return;
+    const left = this.#dialled;
+    this.#dialled = undefined;
+    left?.abort.abort();
+    left?.link?.send(encodeControl({ type: "goodbye", reason: "moved" }));
+    left?.link?.transport.end();
+    if (left?.link?.isGreeted) this.#hooks.lost();
+    clearTimeout(this.#timer);
+    this.dial();
+  }
+
+  /** It has moved by then. */
+  leave(): void {}
 
   /** Dropped while there is no connection. */
   send(signal: SignalInput): void {
@@ -120,12 +156,12 @@ export class ControlConnection implements Disposable {
     this.#link?.transport.terminate();
   }
 
-  #payload(link: Link, payload: Uint8Array): void {
+  #payload(server: number, link: Link, payload: Uint8Array): void {
     const control = decodeControl(payload);
     if (control.ok) {
       switch (control.message.type) {
         case "hello_ack":
-          this.#greeted(link);
+          this.#greeted(server, link);
           return;
         case "goodbye":
           this.#goodbye(link, control.message.reason);
@@ -144,13 +180,14 @@ export class ControlConnection implements Disposable {
     else if (!decoded.ok) this.#options.log.debug("signal_unknown", { kind: decoded.kind });
   }
 
-  #greeted(link: Link): void {
+  #greeted(server: number, link: Link): void {
     if (link.isGreeted) return;
     link.isGreeted = true;
     link.greetedAt = now();
     this.lastError = undefined;
     this.#options.log.info("control_open", { remote: link.transport.remote });
     this.#hooks.connected(parseEndpoint(link.transport.remote)?.address ?? "", link.transport);
+    this.#options.servers.answered(server);
   }
 
   #goodbye(link: Link, reason: string): void {
@@ -158,13 +195,17 @@ export class ControlConnection implements Disposable {
     if (reason === "replaced") {
       this.#options.log.warn("control_replaced", { retry_in_ms: REPLACED_MS });
       this.#times.hold(REPLACED_MS);
+      link.isReplaced = true;
     }
     link.transport.end();
   }
 
-  #closed(link: Link | undefined, error: UtError | undefined): void {
+  #closed(dial: Dial, error: UtError | undefined): void {
+    // It was left for another server.
+    if (dial !== this.#dialled) return;
+    const { server, link } = dial;
     const wasGreeted = link?.isGreeted === true;
-    if (link === this.#link) this.#link = undefined;
+    this.#dialled = undefined;
     if (wasGreeted) this.#hooks.lost();
     if (this.#abort.signal.aborted) return;
     // One that is closed again and again right after its greeting is of no use.
@@ -177,6 +218,8 @@ export class ControlConnection implements Disposable {
       this.#options.log.warn("control_dial_fail", { ...fields, err: this.lastError });
     }
     this.#timer = setTimeout(() => this.dial(), inMs);
+    // The server is there, it is this node's namesake that it prefers.
+    if (link?.isReplaced !== true) this.#options.servers.ended(server, wasGreeted);
   }
 }
 
@@ -185,6 +228,7 @@ class Link {
   readonly transport: LaneTransport;
   isGreeted = false;
   greetedAt: Instant = 0;
+  isReplaced = false;
   #waiting: Uint8Array[] = [];
   #bytes = 0;
 

@@ -133,9 +133,8 @@ export class LaneDialer {
   }
 
   #dial(laneId: number): void {
-    const { tcp, serverName, identity, resolve } = this.#options;
-    // Invariant: the config of a client has it.
-    const { host, port } = tcp.server_addr![0]!;
+    const { server, serverName, identity, resolve } = this.#options;
+    const { host, port } = server;
     const lane = new Lane(laneId);
     let isOpen = false;
     let proven = false;

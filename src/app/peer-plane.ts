@@ -112,7 +112,7 @@ export class PeerPlane implements Disposable {
     };
     this.#control = new ControlConnection(
       {
-        tcp: config.tcp,
+        servers: uplink.servers,
         serverName: config.tls.server_name,
         identity,
         sessionId: uplink.sessionId,

@@ -21,11 +21,11 @@ export interface ResolveOptions {
   readonly timeoutMs?: number;
 }
 
-/** The STUN of the node's own server, if it has one: everybody does but a server. */
+/** The STUN of the node's own servers, if it has any: everybody does but a server. */
 export function ownServer(config: Config): readonly Address[] {
   const { server_addr = [] } = config.tcp;
   if (config.roles.every((role) => role === "server")) return [];
-  return server_addr.slice(0, 1).map(({ host }) => ({ host, port: STUN_PORT }));
+  return [...new Set(server_addr.map(({ host }) => host))].map((host) => ({ host, port: STUN_PORT }));
 }
 
 /** Whom a node asks: its own server first, then the config's. */

@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { randomUUID } from "node:crypto";
 import { ControlConnection } from "../../src/app/control-connection.ts";
-import { parseConfig } from "../../src/config/load.ts";
+import { Servers } from "../../src/app/servers.ts";
 import type { Signal } from "../../src/core/wire/signal.ts";
 import { type ControlServer, controlServer } from "./support/control-server.ts";
 import { identity } from "./support/identities.ts";
@@ -13,15 +13,13 @@ const home = await identity({ cn: "home" });
 afterAll(() => expectNoSecretsInLogs(home));
 
 function connect(server: ControlServer) {
-  const { tcp } = parseConfig(
-    `role: agent\ntcp: { server_addr: "127.0.0.1:${server.port}" }\ntls: { ca_cert: a, cert: b, key: c }\n`,
-    "ut.yaml",
-  );
   const logbook = new Logbook();
+  const log = logbook.log("agent");
+  const servers = new Servers([{ host: "127.0.0.1", port: server.port }], 120_000, log);
   const sessionId = randomUUID();
   const heard: (Signal | string)[] = [];
   const connection = new ControlConnection(
-    { tcp, serverName: undefined, identity: home, sessionId, node: "ut test", log: logbook.log("agent") },
+    { servers, serverName: undefined, identity: home, sessionId, node: "ut test", log },
     {
       connected: (address) => heard.push(`connected ${address}`),
       lost: () => heard.push("lost"),

@@ -1,6 +1,7 @@
 import type { SignalStatus } from "../signal/signal-status.ts";
 import type { StunServerCounters } from "../stun/server.ts";
 import type { TunnelCounters } from "./counters.ts";
+import type { MoveReason } from "./server-choice.ts";
 
 /**
  * What a node tells of itself: read by `/api/status`, `/metrics`, `/readyz`, `ut status` and the drain's last log line.
@@ -20,6 +21,8 @@ export interface NodeStatus {
   readonly notReadyReason: string | undefined;
   readonly listen: string;
   readonly sessions: readonly SessionStatus[];
+  /** Of a node that goes to servers; of several such roles in one process the first tells of it. */
+  readonly servers?: ServersStatus | undefined;
   /** By client CN, for as long as the process lives, also when no session is left. */
   readonly clients: ReadonlyMap<string, TunnelCounters>;
   /** Refused handshakes by reason, and what this node took for successful ones. */
@@ -28,6 +31,14 @@ export interface NodeStatus {
   readonly stun: StunStatus | undefined;
   /** The server's control connections; absent where it brings no peers together (`server.peers: false`). */
   readonly signals?: SignalStatus | undefined;
+}
+
+/** A client's servers, by `host:port`, and how often it moved to another one and back. */
+export interface ServersStatus {
+  readonly addresses: readonly string[];
+  /** The place of the one in use; 0 is the first. */
+  readonly current: number;
+  readonly moves: Readonly<Record<MoveReason, number>>;
 }
 
 export interface StunStatus {
