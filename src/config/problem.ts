@@ -1,6 +1,7 @@
 import { stringify } from "yaml";
 import type { z } from "zod";
 import { type SchemaNode, schemaAt } from "./json-schema.ts";
+import { withoutPasswords } from "./proxy.ts";
 import type { IssueHints, KeyPath } from "./rules.ts";
 import type { ConfigSource, Position } from "./source.ts";
 import { nearestKey, suggestKey, suggestValue } from "./suggest.ts";
@@ -159,7 +160,8 @@ function shortText(value: unknown): string {
   // People paste a key where its path belongs.
   const text = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? "nothing");
   if (text.includes(PEM_START)) return "PEM text";
-  const shown = text.length <= MAX_SHOWN_TEXT ? text : `${text.slice(0, MAX_SHOWN_TEXT)}…`;
+  const open = withoutPasswords(text);
+  const shown = open.length <= MAX_SHOWN_TEXT ? open : `${open.slice(0, MAX_SHOWN_TEXT)}…`;
   // What a terminal would obey or hide (C1 controls, direction marks), which JSON leaves as it is.
   return shown.replace(/[\p{Cc}\p{Cf}]/gu, (character) => {
     const code = character.codePointAt(0) ?? 0;

@@ -12,6 +12,11 @@ export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Ui
   return hmac("sha256", key, parts);
 }
 
+/** 20 bytes; only where a protocol demands it. */
+export function sha1(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash("sha1").update(bytes).digest());
+}
+
 /** 16 bytes; only where a protocol demands it. */
 export function md5(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(createHash("md5").update(bytes).digest());

@@ -40,6 +40,8 @@ export type ErrorKind =
   | "demo.failed"
   | "bench.failed"
   | "pki.expired"
+  | "wss.refused"
+  | "proxy.refused"
   // Of the direct plane, named as net-mesh does: failures of an optimisation, never of connectivity.
   | "reflex-timeout"
   | "peer-not-reachable"

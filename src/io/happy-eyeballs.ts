@@ -9,14 +9,17 @@ export interface ResolvedAddress {
 /** RFC 8305 §5: the next address is tried when this much has passed without an answer from the one before. */
 export const ATTEMPT_DELAY_MS = 250;
 
-/** All addresses of a name, families interleaved with IPv6 first (RFC 8305 §4). Throws `io.resolve`. */
-export async function resolveAll(host: string): Promise<ResolvedAddress[]> {
+/**
+ * All addresses of a name that stands under `key` in the config, families interleaved with IPv6 first (RFC 8305 §4).
+ * Throws `io.resolve`.
+ */
+export async function resolveAll(host: string, key = "tcp.server_addr"): Promise<ResolvedAddress[]> {
   try {
     return interleave(await lookup(host, { all: true, verbatim: true }));
   } catch (cause) {
     throw new UtError(
       "io.resolve",
-      `Cannot resolve "${host}": ${errorMessage(cause)}; check the name in tcp.server_addr and this machine's DNS`,
+      `Cannot resolve "${host}": ${errorMessage(cause)}; check the name in ${key} and this machine's DNS`,
       { cause, details: { host } },
     );
   }

@@ -1,8 +1,9 @@
 import type { UtError } from "../core/error.ts";
+import type { FrameErrorKind } from "../core/wire/pdu.ts";
 
 /**
  * The seam under a lane: a reliable, ordered byte stream with backpressure and a verified peer name. TLS over TCP
- * implements it today; WebSocket over TLS can stand beside it without the tunnel noticing.
+ * implements it, and WebSocket over that; the tunnel does not notice which.
  */
 export interface LaneTransport {
   /** `address:port` of the other end, for logs. */
@@ -24,6 +25,8 @@ export interface LaneTransport {
 /** What the owner of a lane hears. `closed` comes exactly once, last, whether or not `opened` came before. */
 export interface LaneHandlers {
   opened(transport: LaneTransport, handshakeMs: number): void;
+  /** The peer broke the framing below the PDUs (wss); it has been told, and `closed` follows. */
+  broken?(kind: FrameErrorKind): void;
   /** `chunk` belongs to the receiver until it returns. */
   data(chunk: Uint8Array): void;
   drained(): void;
@@ -31,4 +34,4 @@ export interface LaneHandlers {
 }
 
 /** The owner of a lane that is open already when it gets it. */
-export type OpenLaneHandlers = Omit<LaneHandlers, "opened">;
+export type OpenLaneHandlers = Omit<LaneHandlers, "opened" | "broken">;

@@ -80,6 +80,14 @@ const FRAME_ERROR_KINDS: Record<FrameErrorKind, true> = {
   duplicate_hello: true,
   unexpected_data: true,
   slow_pdu: true,
+  ws_text: true,
+  ws_reserved: true,
+  ws_mask: true,
+  ws_fragment: true,
+  ws_control: true,
+  ws_length: true,
+  ws_too_large: true,
+  ws_flood: true,
 };
 
 export interface ClientFamily extends Omit<Family, "samples"> {
@@ -164,6 +172,7 @@ const REFUSALS: Record<HandshakeFailure, true> = {
   not_tls: true,
   timeout: true,
   crowded_out: true,
+  visitor: true,
   closed: true,
   other: true,
 };

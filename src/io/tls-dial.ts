@@ -1,7 +1,25 @@
-import { errorMessage, UtError } from "../core/error.ts";
+import type { SocketHandler } from "bun";
 import { type ResolvedAddress, race, resolveAll } from "./happy-eyeballs.ts";
 import type { LaneHandlers } from "./lane-transport.ts";
-import { HANDSHAKE_TIMEOUT_MS, lost, peerName, type TlsIdentity, TlsLane } from "./tls-lane.ts";
+import { type ProxyAddress, ProxyTunnel } from "./proxy-tunnel.ts";
+import {
+  alertError,
+  closedEarly,
+  connectError,
+  givenUp,
+  handshakeError,
+  handshakeTimeout,
+  refusal,
+} from "./tls-dial-errors.ts";
+import {
+  HANDSHAKE_TIMEOUT_MS,
+  HTTP_ALPN,
+  type LaneSocket,
+  lost,
+  peerName,
+  type TlsIdentity,
+  TlsLane,
+} from "./tls-lane.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
 export type Resolve = (host: string) => Promise<ResolvedAddress[]>;
@@ -14,6 +32,10 @@ export interface DialOptions {
   readonly identity: TlsIdentity;
   /** The system's resolver unless given. */
   readonly resolve?: Resolve | undefined;
+  /** An HTTP proxy that is asked for a tunnel to the server, which it looks up itself. */
+  readonly proxy?: ProxyAddress | undefined;
+  /** Offer HTTP/1.1 in the handshake, as every HTTPS client does. */
+  readonly https?: boolean | undefined;
 }
 
 /**
@@ -26,7 +48,7 @@ export function dialTlsLane(options: DialOptions, handlers: LaneHandlers, signal
 }
 
 async function connectAny(options: DialOptions, handlers: LaneHandlers, signal: AbortSignal): Promise<void> {
-  const resolving = (options.resolve ?? resolveAll)(options.host);
+  const resolving = resolve(options);
   await unlessAborted(resolving, signal);
   if (signal.aborted) throw givenUp();
   const addresses = await resolving;
@@ -50,135 +72,111 @@ async function connectAny(options: DialOptions, handlers: LaneHandlers, signal: 
   if (lane.isReady) lane.opened();
 }
 
+/** Of whoever TCP connects to. */
+async function resolve({ host, proxy, resolve }: DialOptions): Promise<ResolvedAddress[]> {
+  if (resolve !== undefined) return resolve(proxy?.host ?? host);
+  return proxy === undefined ? resolveAll(host) : resolveAll(proxy.host, "tcp.proxy");
+}
+
 /** Resolves when TCP is up. Rejects when it does not come up, in time. */
 function connectOne(options: DialOptions, address: ResolvedAddress, abandoned: AbortSignal): Promise<TlsLane> {
-  const { identity, port, serverName } = options;
+  const { proxy } = options;
   const lane = new TlsLane();
   const { promise, resolve, reject } = Promise.withResolvers<TlsLane>();
+  const refuse = (cause: unknown) => reject(refusal(options, address, cause));
   // The kernel would try for two minutes, with pauses of up to one: too long to notice that the network is back.
   let isTooLate = false;
   const slow = setTimeout(() => {
     isTooLate = true;
-    reject(refusal(options, address, new Error("no answer within 10 s")));
+    refuse(new Error("no answer within 10 s"));
   }, HANDSHAKE_TIMEOUT_MS);
+  const handlers = proxy === undefined ? tlsHandlers(lane, options) : tunnelHandlers(lane, options, proxy);
   Bun.connect<TlsLane>({
     hostname: address.address,
-    port,
+    port: proxy?.port ?? options.port,
     data: lane,
-    tls: { ca: identity.ca, cert: identity.cert, key: identity.key, serverName, rejectUnauthorized: true },
+    ...(proxy === undefined ? { tls: tlsOptions(options) } : {}),
     socket: {
-      binaryType: "uint8array",
+      ...handlers,
       open(socket) {
         // A connect cannot be called off; one that nobody waits for any more ends as soon as it is up.
         if (abandoned.aborted || isTooLate) {
           socket.terminate();
           return;
         }
-        lane.connected(socket, HANDSHAKE_TIMEOUT_MS, () => lane.fail(handshakeTimeout(lane.remote)));
+        handlers.open(socket);
         resolve(lane);
       },
-      handshake(socket, success, error) {
-        if (!success || error || !socket.authorized) {
-          lane.fail(handshakeError(error, lane.remote, serverName));
-          return;
-        }
-        socket.setNoDelay(true);
-        lane.ready(socket, peerName(socket));
-        lane.opened();
-      },
-      data: (_socket, chunk) => lane.received(chunk),
-      drain: () => lane.drained(),
-      error: (_socket, error) => lane.fail(alertError(error, lane.remote)),
-      close(_socket, error) {
-        lane.gone(error ? lost(error) : lane.isReady ? undefined : closedEarly(lane.remote));
-      },
-      connectError: (_socket, error) => reject(refusal(options, address, error)),
+      connectError: (_socket, error) => refuse(error),
     },
-  }).catch((error) => reject(refusal(options, address, error)));
+  }).catch(refuse);
   return promise.finally(() => clearTimeout(slow));
 }
 
-function connectError(options: DialOptions, cause: unknown): UtError {
-  if (cause instanceof UtError) return cause;
-  if (cause instanceof DOMException && cause.name === "AbortError") return givenUp();
-  return refusal(options, { address: options.host, family: 0 }, cause);
+/** Bun's types know Buffers only behind `upgradeTLS`; plain arrays are cheaper and all that is needed. */
+const PLAIN_BYTES = "uint8array" as "buffer";
+
+type Handlers = SocketHandler<TlsLane> & { open(socket: LaneSocket): void };
+
+/** Of a connection that speaks TLS from its first byte on. */
+function tlsHandlers(lane: TlsLane, { serverName }: DialOptions): Handlers {
+  return {
+    binaryType: PLAIN_BYTES,
+    open(socket) {
+      lane.connected(socket, HANDSHAKE_TIMEOUT_MS, () => lane.fail(handshakeTimeout(lane.remote)));
+    },
+    handshake(socket, success, error) {
+      if (!success || error || !socket.authorized) {
+        lane.fail(handshakeError(error, lane.remote, serverName));
+        return;
+      }
+      socket.setNoDelay(true);
+      lane.ready(socket, peerName(socket));
+      lane.opened();
+    },
+    data: (_socket, chunk) => lane.received(chunk),
+    drain: () => lane.drained(),
+    error: (_socket, error) => lane.fail(alertError(error, lane.remote)),
+    close(_socket, error) {
+      lane.gone(error ? lost(error) : lane.isReady ? undefined : closedEarly(lane.remote));
+    },
+  };
 }
 
-function refusal({ port }: DialOptions, { address }: ResolvedAddress, cause: unknown): UtError {
-  const target = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-  return new UtError(
-    "io.connect",
-    `Cannot connect to ${target}: ${reasonOf(cause)}; check that the server runs and that its TCP port is reachable`,
-    { cause, details: { address, port } },
-  );
+/** Of a connection to a proxy, which speaks TLS with the server once the proxy has put it through. */
+function tunnelHandlers(lane: TlsLane, options: DialOptions, proxy: ProxyAddress): Handlers {
+  const tunnel = new ProxyTunnel(options, proxy.credentials);
+  let isThrough = false;
+  return {
+    binaryType: PLAIN_BYTES,
+    open(socket) {
+      lane.connected(socket, HANDSHAKE_TIMEOUT_MS, () => lane.fail(tunnel.error(lane.remote, "no answer within 10 s")));
+      socket.write(tunnel.request);
+    },
+    data(socket, chunk) {
+      // Bun shows what TLS makes of it to the other handlers, and its cipher text here.
+      if (isThrough || lane.error !== undefined) return;
+      const progress = tunnel.received(chunk, lane.remote);
+      if (progress === "waiting") return;
+      if (progress !== "through") {
+        lane.fail(progress);
+        return;
+      }
+      isThrough = true;
+      const handlers = tlsHandlers(lane, options);
+      socket.upgradeTLS<TlsLane>({ data: lane, tls: tlsOptions(options), socket: handlers });
+    },
+    error(_socket, error) {
+      if (!isThrough) lane.fail(tunnel.error(lane.remote, error.message));
+    },
+    close() {
+      if (!isThrough) lane.gone(tunnel.error(lane.remote, "it closed the connection without an answer"));
+    },
+  };
 }
 
-/** Bun's message for each of them is "Failed to connect"; the system's own word is in the code. */
-function reasonOf(cause: unknown): string {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  return REASONS[code] ?? (code === "" ? errorMessage(cause) : `${errorMessage(cause)} (${code})`);
-}
-
-const REASONS: Record<string, string> = {
-  ECONNREFUSED: "connection refused (ECONNREFUSED)",
-  ETIMEDOUT: "no answer (ETIMEDOUT)",
-  EHOSTUNREACH: "no route to that host (EHOSTUNREACH)",
-  ENETUNREACH: "network unreachable (ENETUNREACH)",
-};
-
-function givenUp(): UtError {
-  return new UtError("lane.closed", "Dial given up: the node is stopping");
-}
-
-function closedEarly(remote: string): UtError {
-  return new UtError("lane.closed", `${remote} closed the connection during the TLS handshake`);
-}
-
-function handshakeTimeout(remote: string): UtError {
-  return new UtError(
-    "tls.handshake",
-    `No TLS handshake with ${remote} within 10 s; check that nothing between here and the server holds TLS up`,
-    { details: { code: "timeout", remote } },
-  );
-}
-
-type TlsError = Error & { code?: string };
-
-function handshakeError(error: TlsError | null, remote: string, serverName: string): UtError {
-  const code = error?.code ?? "";
-  if (code === "ECONNRESET") return closedEarly(remote);
-  return new UtError(
-    "tls.handshake",
-    `Cannot trust the server at ${remote}: ${error?.message ?? "handshake failed"}; ${remedy(code, serverName)}`,
-    { cause: error, details: { code, remote } },
-  );
-}
-
-function remedy(code: string, serverName: string): string {
-  switch (code) {
-    case "ERR_TLS_CERT_ALTNAME_INVALID":
-      return `issue the server's certificate with --host ${serverName}, or set tls.server_name to a name it carries`;
-    case "INVALID_PURPOSE":
-      return "that certificate is a client's; issue the server's with --host";
-    case "CERT_HAS_EXPIRED":
-      return "renew the server's certificate, or set this machine's clock";
-    case "CERT_NOT_YET_VALID":
-      return "set this machine's clock";
-    case "EPROTO":
-      return "check that tcp.server_addr is the server's lane port and nothing else listens there";
-    default:
-      return "check that both ends use certificates of the same CA";
-  }
-}
-
-/** FINDINGS: with TLS 1.3 the server's verdict arrives after our side of the handshake has succeeded. */
-function alertError(error: TlsError, remote: string): UtError {
-  const refusedWithout = /CERTIFICATE_REQUIRED/.test(error.message);
-  return new UtError(
-    refusedWithout ? "tls.handshake" : "lane.closed",
-    refusedWithout
-      ? `${remote} demands a client certificate; set tls.cert and tls.key`
-      : `Connection to ${remote} failed: ${error.message}`,
-    { cause: error, details: { remote } },
-  );
+function tlsOptions({ identity, serverName, https }: DialOptions): Bun.TLSOptions {
+  const { ca, cert, key } = identity;
+  const alpn = https === true ? { ALPNProtocols: HTTP_ALPN } : {};
+  return { ca, cert, key, serverName, rejectUnauthorized: true, ...alpn };
 }

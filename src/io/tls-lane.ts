@@ -17,6 +17,9 @@ export const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** How long a peer may take to close its side after ours; then the connection is cut. */
 export const END_LINGER_MS = 5_000;
 
+/** What an HTTPS client and server agree on (RFC 7301), as it stands in their hellos: a length and a name. */
+export const HTTP_ALPN = "\x08http/1.1";
+
 export type LaneSocket = Socket<TlsLane>;
 
 /**
@@ -51,18 +54,28 @@ export class TlsLane implements LaneTransport {
   connected(socket: LaneSocket, withinMs: number, late: () => void): void {
     this.#socket = socket;
     this.remote = remoteOf(socket);
-    this.#deadline = setTimeout(late, withinMs);
+    this.expect(withinMs, late);
   }
 
-  /** TLS is up and the peer's certificate has been judged. */
-  ready(socket: LaneSocket, cn: CommonName): void {
-    clearTimeout(this.#deadline);
+  /** TLS is up and the peer's certificate has been judged; without a `cn` it was not found good. */
+  ready(socket: LaneSocket, cn: CommonName | undefined): void {
+    this.inTime();
     this.isReady = true;
-    this.peerCn = cn.ok ? cn.cn : "";
+    this.peerCn = cn?.ok ? cn.cn : "";
     this.peerNotAfter = notAfterOf(socket);
     // Undocumented, and -1 where the platform has none.
     const fd = (socket as unknown as { fd?: number }).fd;
     this.fd = typeof fd === "number" && fd >= 0 ? fd : undefined;
+  }
+
+  /** `late` is called unless what the peer is to do now has come `inTime`. */
+  expect(withinMs: number, late: () => void): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(late, withinMs);
+  }
+
+  inTime(): void {
+    clearTimeout(this.#deadline);
   }
 
   /** From here on `handlers` hears what happens. */
@@ -109,7 +122,7 @@ export class TlsLane implements LaneTransport {
     // Not Bun's `end`: after it `terminate` does nothing any more, and `close` is not heard until the peer closes.
     this.#socket?.shutdown();
     // A peer that never closes its side would keep the socket, and the file descriptor, for ever.
-    if (!this.closed) this.#deadline = setTimeout(() => this.terminate(), END_LINGER_MS);
+    if (!this.closed) this.expect(END_LINGER_MS, () => this.terminate());
   }
 
   terminate(): void {

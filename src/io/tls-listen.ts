@@ -1,9 +1,20 @@
 import type { SocketHandler, TCPSocketListener } from "bun";
 import { errorMessage, UtError } from "../core/error.ts";
 import { HandshakeGate } from "../core/tunnel/handshake-gate.ts";
+import type { FrameErrorKind } from "../core/wire/pdu.ts";
+import { HttpsVisitor } from "./https-visitor.ts";
 import type { LaneTransport, OpenLaneHandlers } from "./lane-transport.ts";
-import { HANDSHAKE_TIMEOUT_MS, type LaneSocket, lost, peerName, type TlsIdentity, TlsLane } from "./tls-lane.ts";
-import { type HandshakeFailure, judgePeer } from "./tls-verdict.ts";
+import {
+  HANDSHAKE_TIMEOUT_MS,
+  HTTP_ALPN,
+  type LaneSocket,
+  lost,
+  peerName,
+  type TlsIdentity,
+  TlsLane,
+} from "./tls-lane.ts";
+import { type HandshakeFailure, judgePeer, type TlsVerdict } from "./tls-verdict.ts";
+import { WebSocketLane } from "./web-socket-lane.ts";
 
 export interface ListenOptions {
   readonly host: string;
@@ -11,6 +22,8 @@ export interface ListenOptions {
   readonly identity: TlsIdentity;
   /** CNs whose certificates are valid but not wanted. */
   readonly denyCn: readonly string[];
+  /** Lanes are WebSockets at this path, and everybody else meets an ordinary HTTPS server (`tcp.transport: wss`). */
+  readonly webSocketPath?: string | undefined;
 }
 
 export interface ListenHandlers {
@@ -18,6 +31,8 @@ export interface ListenHandlers {
   accept(transport: LaneTransport, handshakeMs: number): OpenLaneHandlers;
   /** A connection that did not become a lane, and why. */
   refused(reason: HandshakeFailure, remote: string, detail: string): void;
+  /** A lane's peer broke the framing below the PDUs (wss); the lane is ending. */
+  broken?(transport: LaneTransport, kind: FrameErrorKind): void;
 }
 
 export interface LaneListener extends Disposable {
@@ -34,7 +49,8 @@ export interface LaneListener extends Disposable {
  * CN; before that it counts against the limits of `HandshakeGate`. Throws `io.bind`.
  */
 export function listenTlsLanes(options: ListenOptions, handlers: ListenHandlers): LaneListener {
-  const { host, port, identity } = options;
+  const { host, port, identity, webSocketPath } = options;
+  const isStrict = webSocketPath === undefined;
   const gate = new HandshakeGate<TlsLane>();
   let listener: TCPSocketListener<TlsLane>;
   try {
@@ -42,7 +58,14 @@ export function listenTlsLanes(options: ListenOptions, handlers: ListenHandlers)
       hostname: host,
       port,
       data: new TlsLane(),
-      tls: { ca: identity.ca, cert: identity.cert, key: identity.key, requestCert: true, rejectUnauthorized: true },
+      tls: {
+        ca: identity.ca,
+        cert: identity.cert,
+        key: identity.key,
+        requestCert: true,
+        rejectUnauthorized: isStrict,
+        ...(isStrict ? {} : { ALPNProtocols: HTTP_ALPN }),
+      },
       socket: socketHandlers(gate, options, handlers),
     });
   } catch (cause) {
@@ -68,10 +91,32 @@ function socketHandlers(
   options: ListenOptions,
   handlers: ListenHandlers,
 ): SocketHandler<TlsLane> {
+  /** Visitors whose reason has been told, but who may stay for another page. */
+  const told = new WeakSet<TlsLane>();
   /** Only what is still pending is refused: an eviction, say, has told its reason already. */
   const refuse = (lane: TlsLane, reason: HandshakeFailure, detail: string) => {
-    if (gate.leave(lane)) handlers.refused(reason, lane.remote, detail);
+    if (gate.leave(lane) && !told.has(lane)) handlers.refused(reason, lane.remote, detail);
     lane.terminate();
+  };
+  /** Somebody at a web site, until a request shows more. Counts as pending for as long as it stays. */
+  const visit = (socket: LaneSocket, path: string, verdict: TlsVerdict | undefined) => {
+    const lane = socket.data;
+    if (!gate.has(lane)) return;
+    socket.setNoDelay(true);
+    lane.ready(socket, verdict === undefined ? peerName(socket) : undefined);
+    lane.expect(HANDSHAKE_TIMEOUT_MS, () => refuse(lane, "timeout", "no request within 10 s"));
+    const visitor = new HttpsVisitor(
+      lane,
+      { path, verdict },
+      {
+        turnedAway({ reason, detail }) {
+          told.add(lane);
+          handlers.refused(reason, lane.remote, detail);
+        },
+        upgraded: (rest) => upgrade(gate, lane, rest, handlers),
+      },
+    );
+    lane.adopt(visitor);
   };
   return {
     // Bun's types let a listener have Buffers only; plain arrays are cheaper and all that is needed.
@@ -88,21 +133,27 @@ function socketHandlers(
     handshake(socket, success, error) {
       const lane = socket.data;
       const failure = judgePeer(socket, success, error, options.denyCn);
-      if (failure !== undefined) {
-        refuse(lane, failure.reason, failure.detail);
-        return;
-      }
-      accept(gate, socket, handlers);
+      if (success && options.webSocketPath !== undefined) visit(socket, options.webSocketPath, failure);
+      else if (failure !== undefined) refuse(lane, failure.reason, failure.detail);
+      else accept(gate, socket, handlers);
     },
     data: (socket, chunk) => socket.data.received(chunk),
     drain: (socket) => socket.data.drained(),
     error: (socket, error) => socket.data.fail(lost(error)),
     close(socket, error) {
       const lane = socket.data;
-      refuse(lane, "closed", "the connection ended before its TLS handshake");
+      refuse(lane, "closed", `the connection ended before its ${lane.isReady ? "request" : "TLS handshake"}`);
       lane.gone(error ? lost(error) : undefined);
     },
   };
+}
+
+function upgrade(gate: HandshakeGate<TlsLane>, lane: TlsLane, rest: Uint8Array, handlers: ListenHandlers): void {
+  if (!gate.leave(lane)) return;
+  const webSocket = new WebSocketLane(lane, "server", (kind) => handlers.broken?.(webSocket, kind));
+  lane.adopt(webSocket);
+  webSocket.adopt(handlers.accept(webSocket, lane.ageMs));
+  if (rest.length > 0) webSocket.data(rest);
 }
 
 function accept(gate: HandshakeGate<TlsLane>, socket: LaneSocket, handlers: ListenHandlers): void {

@@ -12,6 +12,7 @@ export type HandshakeFailure =
   | "not_tls"
   | "timeout"
   | "crowded_out"
+  | "visitor"
   | "closed"
   | "other";
 
@@ -33,6 +34,8 @@ export function judgePeer(
 ): TlsVerdict | undefined {
   if (!success || error || !socket.authorized) {
     const detail = error?.message ?? error?.code ?? "unauthorized";
+    // Where none is required (wss), the lack of one is a chain without a beginning.
+    if (success && socket.getPeerCertificate()?.subject === undefined) return { reason: "no_certificate", detail };
     return { reason: reasonOf(error?.code ?? "", detail), detail };
   }
   const name = peerName(socket);

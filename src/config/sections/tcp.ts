@@ -1,4 +1,6 @@
+import { z } from "zod";
 import { address, addresses, flag, integer, mapping, oneOf } from "../leaf.ts";
+import { proxyUrl } from "../proxy.ts";
 
 /** How a lane is chosen for a datagram. */
 export const PICKS = ["round_robin", "hash"] as const;
@@ -11,6 +13,12 @@ export const DEFAULT_REORDER_MS = 0;
 
 /** Servers of a client: the first, and those that stand in for it. */
 const MAX_SERVERS = 8;
+
+/** What lanes are below their frames: TLS alone, or a WebSocket over it. */
+export const TRANSPORTS = ["tcp", "wss"] as const;
+
+const EXPECTED_PATH = `a path such as "/ut", without ? or #`;
+const EXPECTED_HOST = `a host name, with its port unless that is 443, such as "www.example.com"`;
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -28,6 +36,29 @@ export const tcpSection = mapping({
   lanes: integer({ min: 1, max: 32 })
     .default(5)
     .describe("Client: parallel TCP+TLS connections of a session. More of them help on long or lossy paths."),
+  transport: oneOf(TRANSPORTS)
+    .default("tcp")
+    .describe("Lanes as they are, or as WebSockets over TLS where only HTTPS comes through. Both ends need the same."),
+  wss: mapping({
+    path: z
+      .string({ error: EXPECTED_PATH })
+      .regex(/^\/[\w.~!$&'()*+,;=:@%/-]*$/, { error: EXPECTED_PATH })
+      .default("/ut")
+      .describe("Where lanes are: the same at both ends. Everything else is a page that is not there."),
+    host: z
+      .string({ error: EXPECTED_HOST })
+      .regex(/^[\w.-]+(:\d{1,5})?$/, { error: EXPECTED_HOST })
+      .optional()
+      .meta({ examples: ["www.example.com"] })
+      .describe("Client: name in the request (Host). Unset: tls.server_name or the host of tcp.server_addr."),
+  })
+    .prefault({})
+    .describe("With transport: wss."),
+  proxy: proxyUrl()
+    .optional()
+    .describe(
+      "Client: HTTP proxy that lanes go through (CONNECT), http://[user:password@]host:port. It finds the server.",
+    ),
   tcp_nodelay: flag().default(true).describe("TCP_NODELAY. Off lets Nagle's algorithm delay small datagrams."),
   tcp_buf: integer({ min: 4 * KIB, max: 16 * MIB, unit: "bytes" })
     .default(16 * KIB)

@@ -15,6 +15,10 @@ export class HandshakeGate<Connection> {
     return this.#pending.size;
   }
 
+  has(connection: Connection): boolean {
+    return this.#pending.has(connection);
+  }
+
   /** A new connection (one that is known already starts again). Returns those that must be closed to keep the limits; they have left already. */
   enter(connection: Connection, address: string): Connection[] {
     const crowded: Connection[] = [];

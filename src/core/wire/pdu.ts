@@ -1,3 +1,5 @@
+import type { WebSocketFault } from "../websocket/protocol.ts";
+
 /**
  * PDU v1, the frame on a lane, big endian:
  *
@@ -19,8 +21,13 @@ export const MAX_PAYLOAD_BYTES = 65_535;
 export const PREFIX_BYTES = 4;
 export const MAX_PDU_BYTES = HEADER_BYTES + MAX_PAYLOAD_BYTES;
 
-/** Stable names: they are the `kind` label of `ut_frame_err_total` and stand in `err` messages on the wire. */
-export type FrameErrorKind =
+/**
+ * Stable names: they are the `kind` label of `ut_frame_err_total`, and those of PDUs stand in `err` messages on the
+ * wire. What breaks the WebSocket framing below PDUs (`tcp.transport: wss`) is answered with a close code.
+ */
+export type FrameErrorKind = PduErrorKind | WebSocketFault;
+
+type PduErrorKind =
   | "bad_magic"
   | "bad_version"
   | "bad_type"

@@ -8,7 +8,7 @@ import { ROLES } from "../../../src/config/roles.ts";
 import { TLS } from "./config-text.ts";
 
 /** Keys without a default, or with nothing as default: what the example shows for them is an example. */
-const NO_DEFAULT = /^ *#(sndbuf|rcvbuf|server_name|public_addrs|reflex_override): .*\n/gm;
+const NO_DEFAULT = /^ *#(sndbuf|rcvbuf|server_name|public_addrs|reflex_override|host|proxy): .*\n/gm;
 
 /** `#key: value` and `#  - item` are defaults that are commented out, `# text` is prose. */
 function uncommented(text: string): string {

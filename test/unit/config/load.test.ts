@@ -67,6 +67,8 @@ describe("the seed's config", () => {
           server_addr: [{ host: "ec2.example.com", port: 5443 }],
           listen_addr: { host: "0.0.0.0", port: 5443 },
           lanes: 5,
+          transport: "tcp",
+          wss: { path: "/ut" },
           tcp_nodelay: true,
           tcp_buf: 16384,
           idle_seconds: 120,

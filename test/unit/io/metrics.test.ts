@@ -36,6 +36,14 @@ const FRAME_ERRORS = [
   "duplicate_hello",
   "unexpected_data",
   "slow_pdu",
+  "ws_text",
+  "ws_reserved",
+  "ws_mask",
+  "ws_fragment",
+  "ws_control",
+  "ws_length",
+  "ws_too_large",
+  "ws_flood",
 ];
 
 const REFUSALS = [
@@ -49,6 +57,7 @@ const REFUSALS = [
   "not_tls",
   "timeout",
   "crowded_out",
+  "visitor",
   "closed",
   "other",
 ];
