@@ -163,6 +163,17 @@ export class PeerPlane implements Disposable {
     return this.#peer.explain(now());
   }
 
+  /** What is kept for pipes, each 0 when there is none: whatever else is left is a leak. */
+  get holdings(): {
+    readonly pipes: number;
+    readonly sessions: number;
+    readonly sockets: number;
+    readonly users: number;
+  } {
+    const sockets = this.#peer.holdings.sockets + (this.#sockets?.extra ?? 0);
+    return { ...this.#peer.holdings, sockets, users: this.#users.size };
+  }
+
   /** Tell every peer, and the server, that this node goes. */
   end(): void {
     for (const { pipe } of this.explain()) this.#peer.close(now(), pipe, "shutdown");
