@@ -4,6 +4,7 @@ import type { NodeStatus } from "../core/tunnel/status.ts";
 import type { BuildInfo } from "./build-info.ts";
 import { computedMetric } from "./computed-metric.ts";
 import { processFamilies } from "./metrics-process.ts";
+import { serverFamilies } from "./metrics-servers.ts";
 import { signalFamilies } from "./metrics-signals.ts";
 import { stunFamilies } from "./metrics-stun.ts";
 import { traversalFamilies } from "./metrics-traversal.ts";
@@ -57,6 +58,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   for (const family of traversalFamilies(() => direct)) registry.registerMetric(computedMetric(family));
   for (const family of stunFamilies(() => nodes)) registry.registerMetric(computedMetric(family));
   for (const family of signalFamilies(() => nodes)) registry.registerMetric(computedMetric(family));
+  for (const family of serverFamilies(() => nodes)) registry.registerMetric(computedMetric(family));
   for (const family of processFamilies()) registry.registerMetric(computedMetric(family));
 
   const zeroed = new Set<string>();
