@@ -27,8 +27,16 @@ function jsonView({ out }: Terminal): CheckView {
     told: () => {},
     waiting: () => {},
     unusable(path, error) {
+      const failure = { check: "config", verdict: "failed", reason: error.kind } as const;
       const remedy = ["ut config example"];
-      print(path, [], [{ check: "config", verdict: "failed", reason: error.kind, text: errorMessage(error), remedy }]);
+      // One problem a line, as `file:line:column: key: …`.
+      print(
+        path,
+        [],
+        errorMessage(error)
+          .split("\n")
+          .map((text) => ({ ...failure, text, remedy })),
+      );
       return true;
     },
     report: ({ roles }, path, told) => print(path, roles, told),

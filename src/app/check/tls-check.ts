@@ -28,10 +28,9 @@ function judge(server: TalkedServer, serverName: string | undefined, cn: string,
   return [
     trouble(
       "not-let-in",
-      `${where} is the right server, and hangs up on this node: it does not let "${cn}" in`,
-      `on the server, "tls_handshake_fail" in the log has the reason`,
-      `denied_cn: take ${cn} out of tls.deny_cn there; wrong_ca: its tls.ca_cert is not the CA of this certificate`,
-      "not_yet_valid, expired: its clock is wrong",
+      `${where} is the right server, and hangs up on this node: it probably has "${cn}" in its tls.deny_cn`,
+      `in the server's config: take ${cn} out of tls.deny_cn, then restart it`,
+      'or as "tls_handshake_fail" in its log says: wrong_ca: its tls.ca_cert is an older one; expired, not_yet_valid: its clock',
     ),
   ];
 }
@@ -72,8 +71,8 @@ function distrust(where: string, error: UtError, name: string, trouble: typeof f
     case "EPROTO":
       return trouble(
         "not-tls",
-        `what listens at ${where} speaks no TLS: ${errorMessage(error.cause)}`,
-        "tcp.server_addr names the port of tcp.listen_addr of the server",
+        `what listens at ${where} speaks no TLS`,
+        "tcp.server_addr must name the port of the server's tcp.listen_addr",
       );
     case "timeout":
       return trouble("tls-silent", `no TLS handshake with ${where} within 10 s: something on the way holds TLS up`);
