@@ -11,7 +11,7 @@ export const clockCheck: Check = {
   doing: "comparing clocks",
   async run(scene) {
     const told = (await scene.talks).flatMap(({ talk }) => {
-      if (talk?.stage !== "greeted" || talk.clockOffsetMs === undefined) return [];
+      if (talk.stage !== "greeted" || talk.clockOffsetMs === undefined) return [];
       return [{ offsetMs: talk.clockOffsetMs, rttMs: talk.rttMs }];
     });
     // The quickest answer is the most exact one.

@@ -15,8 +15,8 @@ export const greetingCheck: Check = {
 function judge(server: TalkedServer, { isPeer }: Scene): Finding[] {
   const { talk } = server;
   const where = addressOf(server);
-  switch (talk?.stage) {
-    case undefined:
+  switch (talk.stage) {
+    case "not-tried":
     case "no-connection":
     case "no-tls":
     case "hung-up":

@@ -9,7 +9,7 @@ export const peerCheck: Check = {
     const { roles, relay } = scene.config;
     if (!roles.includes("relay")) return [];
     const { credentials } = await scene.credentials;
-    const answers = (await scene.talks).flatMap(({ talk }) => (talk?.stage === "greeted" ? [talk.registered] : []));
+    const answers = (await scene.talks).flatMap(({ talk }) => (talk.stage === "greeted" ? [talk.registered] : []));
     return [...new Set(relay.map(({ to }) => to))].map((to) => {
       if (to === credentials?.cn) return self(to);
       const told = answers.flatMap((registered) => registered.get(to) ?? []);

@@ -3,11 +3,12 @@ import { isPeerRole } from "../../config/roles.ts";
 import type { Config } from "../../config/schema.ts";
 import { UtError } from "../../core/error.ts";
 import { buildInfo } from "../../io/build-info.ts";
-import { type Examination, examineCredentials } from "../../io/credentials.ts";
+import { type Credentials, type Examination, examineCredentials } from "../../io/credentials.ts";
 import { type ResolvedAddress, resolveAll } from "../../io/happy-eyeballs.ts";
 import type { Usage } from "../../io/pki.ts";
 import { type WireGuardInterface, wireGuardInterfaces } from "../../io/wireguard.ts";
 import { type RunningNode, runningNode } from "./running-node.ts";
+import { type ServerRoute, serverRoute } from "./server-route.ts";
 import { type Talk, talkToServer } from "./server-talk.ts";
 
 /** One entry of `tcp.server_addr`: its addresses, or why it has none. */
@@ -17,11 +18,11 @@ export interface NamedServer {
   readonly problem: UtError | undefined;
 }
 
-/** What came of one address of a server; undefined without certificates to talk with. */
+/** What came of one address of a server. */
 export interface TalkedServer {
   readonly named: Address;
   readonly address: ResolvedAddress;
-  readonly talk: Talk | undefined;
+  readonly talk: Talk;
 }
 
 /** What several checks need, found out once, when the first of them asks. */
@@ -33,6 +34,7 @@ export class Scene {
   #node: Promise<RunningNode | undefined> | undefined;
   #wireGuards: Promise<readonly WireGuardInterface[] | undefined> | undefined;
   #named: Promise<readonly NamedServer[]> | undefined;
+  #routes: Promise<readonly ServerRoute[]> | undefined;
   #talked: Promise<readonly TalkedServer[]> | undefined;
 
   constructor(config: Config, configPath: string, signal: AbortSignal) {
@@ -76,28 +78,46 @@ export class Scene {
     return this.#named;
   }
 
+  /** To each address of a server; none to one that cannot be reached at all. */
+  get routes(): Promise<readonly ServerRoute[]> {
+    this.#routes ??= this.#findRoutes();
+    return this.#routes;
+  }
+
   get talks(): Promise<readonly TalkedServer[]> {
     this.#talked ??= this.#talkToAll();
     return this.#talked;
   }
 
+  async #findRoutes(): Promise<readonly ServerRoute[]> {
+    const addresses = (await this.servers).flatMap((server) => server.addresses.map(({ address }) => address));
+    const wireGuards = await this.wireGuards;
+    const routes = [...new Set(addresses)].map((address) => serverRoute(address, wireGuards, this.config));
+    return (await Promise.all(routes)).filter((route) => route !== undefined);
+  }
+
   async #talkToAll(): Promise<readonly TalkedServer[]> {
-    const { credentials: identity } = await this.credentials;
-    const { roles, relay, tls } = this.config;
-    const peers = roles.includes("relay") ? relay.map(({ to }) => to) : [];
-    const { signal } = this;
-    const node = `ut ${buildInfo.version} check`;
+    const { credentials } = await this.credentials;
+    const routes = await this.routes;
     const all = (await this.servers).flatMap(({ named, addresses }) =>
       addresses.map((address) => ({ named, address })),
     );
     return Promise.all(
       all.map(async ({ named, address }): Promise<TalkedServer> => {
-        if (identity === undefined) return { named, address, talk: undefined };
-        const serverName = tls.server_name ?? named.host;
-        const talk = talkToServer({ address, port: named.port, serverName, identity, peers, node, signal });
-        return { named, address, talk: await talk };
+        const isLoop = routes.some((route) => route.address === address.address && route.kind === "loop");
+        if (isLoop) return { named, address, talk: { stage: "not-tried", because: "the way there is a loop" } };
+        return { named, address, talk: await this.#talkTo(named, address, credentials) };
       }),
     );
+  }
+
+  async #talkTo(named: Address, address: ResolvedAddress, identity: Credentials | undefined): Promise<Talk> {
+    if (identity === undefined) return { stage: "not-tried", because: "the certificates have to be right first" };
+    const { roles, relay, tls } = this.config;
+    const peers = roles.includes("relay") ? relay.map(({ to }) => to) : [];
+    const serverName = tls.server_name ?? named.host;
+    const node = `ut ${buildInfo.version} check`;
+    return talkToServer({ address, port: named.port, serverName, identity, peers, node, signal: this.signal });
   }
 }
 

@@ -20,8 +20,9 @@ export interface TalkOptions {
   readonly signal: AbortSignal;
 }
 
-/** How far a conversation with one address of a server came. */
+/** How far a conversation with one address of a server came; `talkToServer` always tries. */
 export type Talk =
+  | { readonly stage: "not-tried"; readonly because: string }
   | { readonly stage: "no-connection"; readonly error: UtError }
   | { readonly stage: "no-tls"; readonly error: UtError }
   /** It accepted the handshake and closed without a word. */

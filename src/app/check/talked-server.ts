@@ -12,7 +12,7 @@ export function addressOf({ named, address }: TalkedServer): string {
 
 /** Where one address works the others are a nuisance, and else a failure. */
 export function troubleOf(servers: readonly TalkedServer[], works: (talk: Talk) => boolean): typeof failed {
-  return servers.some(({ talk }) => talk !== undefined && works(talk)) ? warning : failed;
+  return servers.some(({ talk }) => works(talk)) ? warning : failed;
 }
 
 /** What a user looks for first in the words of the system: `ECONNREFUSED` and the like. */

@@ -10,7 +10,7 @@ export const tcpCheck: Check = {
   doing: "connecting to the server",
   async run(scene) {
     const servers = await scene.talks;
-    const trouble = troubleOf(servers, ({ stage }) => stage !== "no-connection");
+    const trouble = troubleOf(servers, ({ stage }) => !/^no-connection$|^not-tried$/.test(stage));
     const isAlone = servers.length === 1;
     return servers.map((server) => judge(server, trouble, isAlone));
   },
@@ -19,7 +19,7 @@ export const tcpCheck: Check = {
 function judge(server: TalkedServer, trouble: typeof failed, isAlone: boolean): Finding {
   const { talk, named, address } = server;
   const where = addressOf(server);
-  if (talk === undefined) return skipped(`${where}: because the certificates have to be right first`);
+  if (talk.stage === "not-tried") return skipped(`${where}: because ${talk.because}`);
   if (talk.stage !== "no-connection") return ok(`${where} is reached`);
   const code = codeOf(talk.error.cause);
   if (address.family === 6 && UNREACHABLE.test(code) && !isAlone)

@@ -12,7 +12,7 @@ export const tlsCheck: Check = {
   async run(scene) {
     const servers = await scene.talks;
     const { credentials } = await scene.credentials;
-    const trouble = troubleOf(servers, ({ stage }) => !/^no-|^hung-up$/.test(stage));
+    const trouble = troubleOf(servers, ({ stage }) => /^(silent|gibberish|refused|greeted)$/.test(stage));
     return servers.flatMap((server) => judge(server, scene.config.tls.server_name, credentials?.cn ?? "", trouble));
   },
 };
@@ -21,7 +21,7 @@ function judge(server: TalkedServer, serverName: string | undefined, cn: string,
   const { talk, named } = server;
   const where = addressOf(server);
   // Told by the check of TCP, with what to do about it.
-  if (talk === undefined || talk.stage === "no-connection") return [];
+  if (talk.stage === "not-tried" || talk.stage === "no-connection") return [];
   if (talk.stage === "no-tls") return [distrust(where, talk.error, serverName ?? named.host, trouble)];
   if (talk.stage !== "hung-up")
     return [ok(`${where} and this node trust each other (${Math.ceil(talk.handshakeMs)} ms)`)];
