@@ -70,8 +70,10 @@ export interface StreamLinkStatus {
   readonly connectionsOpened: number;
   /** Connections that ended without either side having wanted it. */
   readonly connectionsLost: number;
-  /** Connections that were not accepted, by why: `bad_certificate`, `wrong_cn`, `handshake`. */
+  /** Connections that did not come about, by why: `handshake`, `bad_certificate`, `wrong_cn`, `no_room`. */
   readonly refused: ReadonlyMap<string, number>;
+  /** Streams that a peer lost because it did not keep to the protocol, by what it did. */
+  readonly faults: ReadonlyMap<string, number>;
   readonly streams: number;
   readonly streamsOpened: number;
   /** By how they ended. */

@@ -51,6 +51,7 @@ export class ReceiveCredit {
   #waiting = 0;
   /** Its part of the budget. */
   #given = 0;
+  #isClosed = false;
 
   constructor(budget: CreditBudget) {
     this.#budget = budget;
@@ -73,7 +74,7 @@ export class ReceiveCredit {
   read(bytes: number): number {
     this.#waiting -= bytes;
     const ahead = this.#left + this.#waiting;
-    if (ahead > this.#window / 2) return 0;
+    if (ahead > this.#window / 2 || this.#isClosed) return 0;
     // What was allowed is not taken back, however many streams there are now.
     const window = Math.max(FIRST_WINDOW_BYTES, ahead, Math.min(2 * this.#window, this.#budget.shareBytes));
     this.#given += this.#budget.change(window - FIRST_WINDOW_BYTES - this.#given);
@@ -85,7 +86,8 @@ export class ReceiveCredit {
 
   /** The stream is over. */
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#budget.leave(this.#given);
-    this.#given = 0;
   }
 }

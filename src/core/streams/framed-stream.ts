@@ -59,7 +59,12 @@ export class FramedStream implements FrameSink {
     return this.#peerFin && this.#in.length === 0;
   }
 
-  /** Both ends have sent everything, and ours has read it. */
+  /** Both ends have sent everything. */
+  get isComplete(): boolean {
+    return this.#peerFin && this.#fin === "sent";
+  }
+
+  /** And ours has read it. */
   get isFinished(): boolean {
     return this.hasEnded && this.#fin === "sent";
   }
