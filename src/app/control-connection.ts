@@ -1,19 +1,22 @@
 import { UtError } from "../core/error.ts";
 import { parseEndpoint } from "../core/net/endpoint.ts";
+import { canonicalIp } from "../core/net/ip.ts";
 import type { Instant } from "../core/time.ts";
 import { decodeControl, encodeControl, MAX_CTRL_BYTES } from "../core/wire/control.ts";
 import { encodeCtrl, HEADER_BYTES, PduDecoder, TYPE_CTRL } from "../core/wire/pdu.ts";
 import { decodeSignal, encodeSignal, type Signal, type SignalInput } from "../core/wire/signal.ts";
 import { now } from "../io/clock.ts";
+import { dialLane } from "../io/lane-dial.ts";
 import type { LaneTransport } from "../io/lane-transport.ts";
 import type { Log } from "../io/log.ts";
-import { dialTlsLane } from "../io/tls-dial.ts";
+import { type LaneWay, laneTarget } from "./lane-target.ts";
 import { RedialTimes } from "./redial-times.ts";
 import type { NodeIdentity } from "./role.ts";
 import type { Servers, ServerUser } from "./servers.ts";
 
 export interface ControlConnectionOptions {
   readonly servers: Servers;
+  readonly way: LaneWay;
   readonly serverName: string | undefined;
   readonly identity: NodeIdentity;
   /** Of this process's lanes: so the server knows which lanes a pipe's datagrams take. */
@@ -24,8 +27,8 @@ export interface ControlConnectionOptions {
 }
 
 export interface ControlConnectionHooks {
-  /** The server has answered the greeting; `server` is its IP address. */
-  connected(server: string, transport: LaneTransport): void;
+  /** The server has answered the greeting; `server` is its IP address, where not only a proxy knows it. */
+  connected(server: string | undefined, transport: LaneTransport): void;
   lost(): void;
   received(signal: Signal): void;
 }
@@ -77,15 +80,15 @@ export class ControlConnection implements Disposable, ServerUser {
 
   dial(): void {
     if (this.#abort.signal.aborted) return;
-    const { servers, identity, serverName, sessionId, node, log } = this.#options;
+    const { servers, way, identity, serverName, sessionId, node, log } = this.#options;
     const dial: Dial = { server: servers.current, abort: new AbortController(), link: undefined };
     // Invariant: the server in use is one of the list.
-    const { host, port } = servers.addresses[dial.server]!;
+    const address = servers.addresses[dial.server]!;
     const decoder = new PduDecoder({ maxCtrlBytes: MAX_CTRL_BYTES });
     this.#dialled = dial;
     servers.wanted(now());
-    dialTlsLane(
-      { host, port, serverName: serverName ?? host, identity },
+    dialLane(
+      { ...laneTarget(way, serverName, address), identity },
       {
         opened: (transport) => {
           dial.link = new Link(transport);
@@ -106,6 +109,7 @@ export class ControlConnection implements Disposable, ServerUser {
           }
         },
         drained: () => dial.link?.flush(),
+        broken: (kind) => log.warn("frame_err", { kind, remote: dial.link?.transport.remote }),
         closed: (error) => this.#closed(dial, error),
       },
       AbortSignal.any([this.#abort.signal, dial.abort.signal]),
@@ -186,8 +190,15 @@ export class ControlConnection implements Disposable, ServerUser {
     link.greetedAt = now();
     this.lastError = undefined;
     this.#options.log.info("control_open", { remote: link.transport.remote });
-    this.#hooks.connected(parseEndpoint(link.transport.remote)?.address ?? "", link.transport);
+    this.#hooks.connected(this.#addressOf(server, link), link.transport);
     this.#options.servers.answered(server);
+  }
+
+  /** Behind a proxy the connection's other end is the proxy. */
+  #addressOf(server: number, { transport }: Link): string | undefined {
+    const { servers, way } = this.#options;
+    if (way.proxy === undefined) return parseEndpoint(transport.remote)?.address;
+    return canonicalIp(servers.addresses[server]?.host ?? "");
   }
 
   #goodbye(link: Link, reason: string): void {

@@ -4,16 +4,21 @@ import { UtError } from "../core/error.ts";
 import { type Instant, NEVER } from "../core/time.ts";
 import { Lane } from "../core/tunnel/lane.ts";
 import { LanePool, type LaneSlot } from "../core/tunnel/lane-pool.ts";
+import type { FrameErrorKind } from "../core/wire/pdu.ts";
 import { now } from "../io/clock.ts";
+import { dialLane } from "../io/lane-dial.ts";
 import type { LaneTransport } from "../io/lane-transport.ts";
-import { dialTlsLane, type Resolve } from "../io/tls-dial.ts";
+import type { Resolve } from "../io/tls-dial.ts";
 import type { TlsIdentity } from "../io/tls-lane.ts";
+import { laneTarget } from "./lane-target.ts";
 
 /** What the client does with the lanes that its dialer brings. */
 export interface LaneDialerHooks {
   opened(lane: Lane, transport: LaneTransport, handshakeMs: number): void;
   data(lane: Lane, chunk: Uint8Array): void;
   drained(lane: Lane): void;
+  /** The server broke the framing below the PDUs; the lane is ending. */
+  broken(lane: Lane, kind: FrameErrorKind): void;
   closed(lane: Lane, error: UtError | undefined): void;
   /** The server has said something over a lane: for each of them once. */
   proven(): void;
@@ -133,14 +138,13 @@ export class LaneDialer {
   }
 
   #dial(laneId: number): void {
-    const { server, serverName, identity, resolve } = this.#options;
-    const { host, port } = server;
+    const { tcp, server, serverName, identity, resolve } = this.#options;
     const lane = new Lane(laneId);
     let isOpen = false;
     let proven = false;
     this.dialing++;
-    dialTlsLane(
-      { host, port, serverName: serverName ?? host, identity, resolve },
+    dialLane(
+      { ...laneTarget(tcp, serverName, server), identity, resolve },
       {
         opened: (transport, handshakeMs) => {
           this.dialing--;
@@ -159,6 +163,7 @@ export class LaneDialer {
           this.#run();
         },
         drained: () => this.#hooks.drained(lane),
+        broken: (kind) => this.#hooks.broken(lane, kind),
         closed: (error) => {
           if (isOpen) this.#hooks.closed(lane, error);
           else this.#failed(laneId, error ?? new UtError("lane.closed", "Dial given up: the node is stopping"));

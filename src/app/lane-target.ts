@@ -2,22 +2,23 @@ import type { Address } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
 import type { LaneDialOptions } from "../io/lane-dial.ts";
 
+/** What the config says of the way to servers. */
+export type LaneWay = Pick<Config["tcp"], "transport" | "wss" | "proxy">;
+
+export type LaneTarget = Omit<LaneDialOptions, "identity" | "resolve">;
+
 const HTTPS_PORT = 443;
 
-/** How the config has a lane, or a control connection, dialled to the server at `address`. */
-export function laneTarget(
-  tcp: Config["tcp"],
-  serverName: string | undefined,
-  address: Address,
-): Omit<LaneDialOptions, "identity"> {
-  const name = serverName ?? address.host;
+/** How a lane, or a control connection, to the server at `address` is dialled. */
+export function laneTarget(way: LaneWay, serverName: string | undefined, { host, port }: Address): LaneTarget {
+  const name = serverName ?? host;
+  const webSocket = { path: way.wss.path, host: way.wss.host ?? hostField(name, port) };
   return {
-    host: address.host,
-    port: address.port,
+    host,
+    port,
     serverName: name,
-    proxy: tcp.proxy,
-    webSocket:
-      tcp.transport === "wss" ? { path: tcp.wss.path, host: tcp.wss.host ?? hostField(name, address.port) } : undefined,
+    proxy: way.proxy,
+    webSocket: way.transport === "wss" ? webSocket : undefined,
   };
 }
 

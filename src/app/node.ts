@@ -224,6 +224,8 @@ function logStart(log: Log, config: Config, identity: NodeIdentity, roles: reado
     stun: roles.flatMap((role) => role.status().stun?.listen ?? []),
     server_addr: config.roles.some((role) => role !== "server") ? config.tcp.server_addr : undefined,
     wg_udp_addr: config.roles.includes("server") ? config.udp.wg_udp_addr : undefined,
+    transport: config.tcp.transport,
+    proxy: config.tcp.proxy === undefined ? undefined : formatAddress(config.tcp.proxy),
     lanes: config.tcp.lanes,
     congestion: config.tcp.congestion,
     reorder_ms: config.tcp.reorder_ms,

@@ -113,6 +113,7 @@ export class PeerPlane implements Disposable {
     this.#control = new ControlConnection(
       {
         servers: uplink.servers,
+        way: config.tcp,
         serverName: config.tls.server_name,
         identity,
         sessionId: uplink.sessionId,

@@ -17,6 +17,12 @@ import type { NodeIdentity, RoleContext } from "./role.ts";
 import { laneTuning, sessionSettings } from "./settings.ts";
 import { Tunnel } from "./tunnel.ts";
 
+/** Likely causes, for the log. */
+const HUNG_UP =
+  "the server hung up right after the handshake: it probably refused this certificate (wrong CA, expired, denied CN); its log says why";
+const OTHER_TRANSPORT =
+  "the server answered with something else than frames: check that tcp.transport is the same there";
+
 /** What the links of one process have in common. */
 export interface LinkParts {
   readonly config: Config;
@@ -161,6 +167,7 @@ export class ServerLink implements AsyncDisposable {
         opened: (lane, transport, handshakeMs) => this.#laneOpened(lane, transport, handshakeMs),
         data: (lane, chunk) => this.#tunnel.received(lane, chunk),
         drained: (lane) => this.#tunnel.drained(lane),
+        broken: (lane, kind) => this.#tunnel.broken(lane, kind),
         closed: (lane, error) => this.#tunnel.closed(lane, error),
         proven: () => this.#hooks.answered(),
         failed: (laneId, error) => this.#dialFailed(laneId, error),
@@ -210,13 +217,8 @@ export class ServerLink implements AsyncDisposable {
 
   #laneClosed(lane: Lane, error: UtError | undefined): void {
     const worked = lane.greeted || lane.packetsIn > 0 || lane.heardGoodbye;
-    this.#parts.log.info("lane_close", {
-      lane_id: lane.id,
-      err: error,
-      hint: worked
-        ? undefined
-        : "the server hung up right after the handshake: it probably refused this certificate (wrong CA, expired, denied CN); its log says why",
-    });
+    const hint = lane.error === "bad_magic" ? OTHER_TRANSPORT : HUNG_UP;
+    this.#parts.log.info("lane_close", { lane_id: lane.id, err: error, hint: worked ? undefined : hint });
     if (!worked) this.#countUnheard(lane);
     if (!worked) this.lastError = error ?? new UtError("lane.closed", "The server hung up before it answered HELLO");
     this.#dialer.closed(lane, worked);

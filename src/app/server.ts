@@ -78,10 +78,11 @@ class Server implements ServerRole {
       sessionOf: (cn, sessionId) => this.#reach(cn, sessionId),
       wake: (session) => this.#hosted.get(session)?.tunnel.wake(),
     });
-    const { host, port } = config.tcp.listen_addr;
+    const { transport, wss, listen_addr } = config.tcp;
+    const webSocketPath = transport === "wss" ? wss.path : undefined;
     this.signals = config.server.peers ? this.#startSignals(stun?.port ?? 0) : undefined;
     this.#listener = listenTlsLanes(
-      { host, port, identity, denyCn: config.tls.deny_cn },
+      { ...listen_addr, identity, denyCn: config.tls.deny_cn, webSocketPath },
       {
         accept: (transport, handshakeMs) => this.#accept(transport, handshakeMs),
         refused: (reason, remote, detail) => this.#refused(reason, remote, detail),

@@ -6,13 +6,15 @@ import type { LaneTuning } from "./lane-tuner.ts";
 
 /** One TLS record holds 16 KiB: a larger batch is two of them, a smaller one wastes its 22 bytes of overhead. */
 export const BATCH_BYTES = 16 * 1024;
+/** What a WebSocket frame of that size adds (RFC 6455 §5.2): four bytes, and four of a client's masking key. */
+const WEB_SOCKET_BYTES = 8;
 
 /** What a session takes from the config, the same at both ends. */
 export function sessionSettings(config: Config): Omit<SessionOptions, "clientCn" | "sessionId" | "outbound"> {
   return {
     queue: queueLimits(config),
     pick: config.tcp.pick,
-    batchBytes: BATCH_BYTES,
+    batchBytes: config.tcp.transport === "wss" ? BATCH_BYTES - WEB_SOCKET_BYTES : BATCH_BYTES,
     reorderMs: config.tcp.reorder_ms,
     writeStallMs: config.tcp.user_timeout_ms,
   };

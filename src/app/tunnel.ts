@@ -137,12 +137,17 @@ export class Tunnel {
     this.progressed();
   }
 
+  /** The framing below the PDUs broke: its transport tells the peer and ends. */
+  broken(lane: Lane, kind: FrameErrorKind): void {
+    this.session.counters.frameError(kind);
+    this.#log.warn("frame_err", { kind, lane_id: lane.id, remote: this.#transports.get(lane)?.remote });
+  }
+
   /** Hostile or broken bytes came over `lane`: tell the peer, end the lane, nothing else. */
   fail(lane: Lane, kind: FrameErrorKind): void {
     lane.error = kind;
-    this.session.counters.frameError(kind);
+    this.broken(lane, kind);
     const transport = this.#transports.get(lane);
-    this.#log.warn("frame_err", { kind, lane_id: lane.id, remote: transport?.remote });
     const mayTell = lane.pendingBytes === 0 && !lane.saidGoodbye;
     // What its socket has not taken goes to the other lanes now, so none of it may go out here.
     this.session.detach(now(), lane, this.#out);

@@ -9,6 +9,7 @@ import { Logbook } from "./support/logbook.ts";
 import { expectNoSecretsInLogs } from "./support/secrets.ts";
 import { drivenTime, until } from "./support/until.ts";
 
+const PLAIN = { transport: "tcp", wss: { path: "/ut" } } as const;
 const home = await identity({ cn: "home" });
 afterAll(() => expectNoSecretsInLogs(home));
 
@@ -19,7 +20,7 @@ function connect(server: ControlServer) {
   const sessionId = randomUUID();
   const heard: (Signal | string)[] = [];
   const connection = new ControlConnection(
-    { servers, serverName: undefined, identity: home, sessionId, node: "ut test", log },
+    { servers, way: PLAIN, serverName: undefined, identity: home, sessionId, node: "ut test", log },
     {
       connected: (address) => heard.push(`connected ${address}`),
       lost: () => heard.push("lost"),

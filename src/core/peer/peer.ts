@@ -66,7 +66,7 @@ export class Peer implements Machine<PeerEvent> {
   }
 
   /** The control connection is up, its hello answered; `server` is the IP address that it goes to. */
-  controlConnected(now: Instant, server: string): void {
+  controlConnected(now: Instant, server: string | undefined): void {
     this.#server = server;
     this.#forgottenAt = NEVER;
     this.#shared.signals.connected(now);
