@@ -146,7 +146,8 @@ test("an idle client bothers neither server, and tries the first again with the 
 
 test("agent and relay meet again at the next server, and once more at the first: through it, and straight", async () => {
   using echo = await udpEnd({ echo: true });
-  await using first = await serverProcess();
+  await using life = new AsyncDisposableStack();
+  const first = life.use(await serverProcess());
   await using second = await serverProcess();
   const tcp = { server_addr: [first, second].map(({ ports }) => `127.0.0.1:${ports[0]}`) };
   const p2p = { listen_addr: "127.0.0.1:0", port_mapping: false, include_loopback: true, prefer: "direct" };
@@ -163,7 +164,7 @@ test("agent and relay meet again at the next server, and once more at the first:
   await echoes(end, near.ports[0]);
   await echoes(through, far.ports[0]);
   await until("a direct path", () => says(near, "pipe_direct"));
-  await first[Symbol.asyncDispose]();
+  await life.disposeAsync();
   await allSay("server_moved");
   await echoes(through, far.ports[0]);
   await echoes(end, near.ports[0]);
