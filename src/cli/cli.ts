@@ -18,6 +18,7 @@ const COMMANDS = {
   config: async () => (await import("./config.ts")).config,
   nat: async () => (await import("./nat.ts")).nat,
   nat4: async () => (await import("./nat4.ts")).nat4,
+  service: async () => (await import("./service.ts")).service,
   version: async () => (await import("./version.ts")).version,
 } satisfies Record<string, () => Promise<Command>>;
 

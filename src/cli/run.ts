@@ -1,4 +1,5 @@
 import { runNode } from "../app/node.ts";
+import { withHandedOver } from "../config/handed-over.ts";
 import { loadConfig } from "../config/load.ts";
 import { ANY_ROLE, type Role } from "../config/roles.ts";
 import type { Config } from "../config/schema.ts";
@@ -26,7 +27,9 @@ Run the role (${ANY_ROLE}) that FILE names, until SIGTERM or SIGINT. Then what w
 delivered (for at most 2 s) and every lane gets a GOODBYE; a second signal ends at once. Logs are JSON lines on stdout.
 A node that watches its network (nat.watch, agent, relay) reads nat.reflex_override from FILE again on SIGHUP.
 
-  -config, --config, -c FILE   YAML; ut config example prints one`,
+  -config, --config, -c FILE   YAML; ut config example prints one
+  --credentials DIR            take tls.ca_cert, tls.cert and tls.key from files of these names in DIR, those that
+                               are there: for secrets that a service manager or a container hands over`,
   run: (argv, terminal) => runConfig(argv, terminal, {}),
 };
 
@@ -54,11 +57,16 @@ Like ut -config FILE, but refuses a file whose role is not ${role}.
 }
 
 async function runConfig(argv: readonly string[], terminal: Terminal, kind: RunKind): Promise<number> {
-  const flags = parseFlags(argv, { config: { type: "string", short: "c" }, ...kind.flags });
+  const flags = parseFlags(argv, {
+    config: { type: "string", short: "c" },
+    credentials: { type: "string" },
+    ...kind.flags,
+  });
   const path = stringFlag(flags, "config");
   if (path === undefined)
     throw new UtError("usage.bad-flag", "Missing -config FILE; ut config example prints a file to start from");
-  const config = loadConfig(path);
+  const folder = stringFlag(flags, "credentials");
+  const config = folder === undefined ? loadConfig(path) : withHandedOver(loadConfig(path), folder);
   if (kind.role !== undefined && !config.roles.includes(kind.role))
     throw new UtError(
       "config.wrong-role",

@@ -40,6 +40,7 @@ export type ErrorKind =
   | "demo.failed"
   | "bench.failed"
   | "pki.expired"
+  | "service.failed"
   | "wss.refused"
   | "proxy.refused"
   // Of the direct plane, named as net-mesh does: failures of an optimisation, never of connectivity.
