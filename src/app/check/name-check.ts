@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
+import type { UtError } from "../../core/error.ts";
 import type { Check } from "./check.ts";
-import { failed, ok, warning } from "./finding.ts";
+import { type Finding, failed, ok, warning } from "./finding.ts";
 
 /** Whether the names in `tcp.server_addr` have addresses. */
 export const nameCheck: Check = {
@@ -12,9 +13,18 @@ export const nameCheck: Check = {
     const trouble = servers.some(({ addresses }) => addresses.length > 0) ? warning : failed;
     return servers.flatMap(({ named: { host }, addresses, problem }) => {
       if (isIP(host) !== 0) return [];
-      if (problem === undefined) return [ok(`${host} is ${addresses.map(({ address }) => address).join(", ")}`)];
-      const cause = problem.message.replace(/; check the name.*$/, "");
-      return [trouble("no-address", cause, `getent ahosts ${host}`, "correct tcp.server_addr, or name an IP address")];
+      if (problem !== undefined) return [unknown(host, problem, trouble)];
+      return [ok(`${host} is ${addresses.map(({ address }) => address).join(", ")}`)];
     });
   },
 };
+
+/** By the system's own words at the end of the error. */
+function unknown(host: string, { message }: UtError, trouble: typeof failed): Finding {
+  const byAddress = "or name an IP address in tcp.server_addr";
+  if (/EAI_AGAIN|ETIMEOUT/.test(message))
+    return trouble("no-name-server", `no name server answers for ${host}`, "cat /etc/resolv.conf", byAddress);
+  if (/ENOTFOUND|ENODATA/.test(message))
+    return trouble("no-such-name", `there is no name ${host}`, `getent ahosts ${host}`, byAddress);
+  return trouble("no-address", message.replace(/; check the name.*$/, ""), `getent ahosts ${host}`, byAddress);
+}
