@@ -149,6 +149,7 @@ export class FramedStream implements FrameSink {
   /** It is over: what waits is forgotten. */
   close(): void {
     this.#credit.close();
+    this.#toGrant = 0;
     this.#fin = "sent";
     for (const waiting of [this.#out, this.#outDatagrams, this.#in, this.#inDatagrams]) waiting.length = 0;
   }
