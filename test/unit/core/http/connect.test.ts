@@ -34,7 +34,7 @@ describe("a proxy's answer", () => {
     expect([judge(200, "Connection established"), judge(204, "")]).toEqual([undefined, undefined]);
   });
 
-  test.each([
+  const REFUSALS: readonly (readonly [answer: Parameters<typeof judge>, problem: string])[] = [
     [
       [403, "Forbidden"],
       "it answered 403 Forbidden to CONNECT ut.example:443; many proxies allow only port 443, and the proxy must be able to reach the server",
@@ -59,7 +59,7 @@ describe("a proxy's answer", () => {
       [407, "No", undefined, "me:secret"],
       "it answered 407 No: it does not take this user and password; correct them in tcp.proxy",
     ],
-  ] satisfies [Parameters<typeof judge>, string][])("%j says what to do", (answer, problem) =>
-    expect(judge(...answer)).toBe(problem),
-  );
+  ];
+
+  test.each(REFUSALS)("%j says what to do", (answer, problem) => expect(judge(...answer)).toBe(problem));
 });
