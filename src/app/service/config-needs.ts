@@ -21,7 +21,7 @@ function listenPorts(config: Config): number[] {
     ...(roles.includes("server") ? [tcp.listen_addr, ...server.stun.listen] : []),
     ...(roles.includes("client") ? [udp.listen_addr] : []),
     ...(roles.includes("relay") ? relay.map(({ listen_addr }) => listen_addr) : []),
-    ...(rereadsConfig(config) ? [p2p.listen_addr] : []),
+    ...(rereadsConfig(config) ? p2p.listen_addr : []),
   ];
   return addresses.map(({ port }) => port);
 }

@@ -1,4 +1,4 @@
-import { access, constants, readFile, rm, stat } from "node:fs/promises";
+import { access, constants, mkdir, readFile, rm } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { UtError } from "../../core/error.ts";
 import { replaceFile } from "../../io/atomic-file.ts";
@@ -18,7 +18,7 @@ export interface Hands {
  */
 export async function installService(plan: ServicePlan, text: string, hands: Hands): Promise<void> {
   const existing = await readOwn(plan.path, "replace");
-  await expectWritable(plan.path);
+  await expectWritable(plan.path, plan.makesFolder);
   if (existing !== undefined) for (const command of plan.replace) await attempt(command, hands);
   hands.say(`writing ${plan.path}`);
   await replaceFile(plan.path, text, 0o644);
@@ -29,7 +29,7 @@ export async function installService(plan: ServicePlan, text: string, hands: Han
 export async function uninstallService(plan: ServicePlan, hands: Hands): Promise<void> {
   if ((await readOwn(plan.path, "remove")) === undefined)
     throw new UtError("io.file", `Cannot uninstall ${basename(plan.path)}: ${plan.path} does not exist`);
-  await expectWritable(plan.path);
+  await expectWritable(plan.path, false);
   for (const command of plan.stop) await attempt(command, hands);
   hands.say(`removing ${plan.path}`);
   await rm(plan.path);
@@ -50,10 +50,10 @@ async function readOwn(path: string, verb: "replace" | "remove"): Promise<string
 }
 
 /** Before anything is stopped for a file that cannot be written then. */
-async function expectWritable(path: string): Promise<void> {
+async function expectWritable(path: string, makesFolder: boolean): Promise<void> {
   const folder = dirname(path);
   try {
-    if (!(await stat(folder)).isDirectory()) throw Object.assign(new Error(), { code: "ENOTDIR" });
+    if (makesFolder) await mkdir(folder, { recursive: true });
     await access(folder, constants.W_OK | constants.X_OK);
   } catch (cause) {
     throw new UtError("io.file", `Cannot write ${path}: ${reason(cause, folder)}`, { cause, details: { path } });

@@ -9,6 +9,7 @@ export function systemdPlan(name: string, { scope, home }: ServicePlace): Servic
   const folder = user ? join(home, ".config/systemd/user") : "/etc/systemd/system";
   return {
     path: join(folder, `${name}.service`),
+    makesFolder: user,
     start: [
       [...systemctl, "daemon-reload"],
       [...systemctl, "enable", name],
