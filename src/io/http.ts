@@ -1,10 +1,10 @@
 import { isIP } from "node:net";
 import type { CertificateStatus } from "../core/certificate-status.ts";
-import { errorMessage, UtError } from "../core/error.ts";
 import type { TraversalStatus } from "../core/nat/traversal-status.ts";
 import type { LaneRates } from "../core/tunnel/lane-rates.ts";
 import type { NodeStatus } from "../core/tunnel/status.ts";
 import type { BuildInfo } from "./build-info.ts";
+import { formatHost, listenHttp, type Server } from "./http-listen.ts";
 import { LiveStatus, MAX_LISTENERS } from "./live-status.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -47,7 +47,15 @@ export function serveHttp(options: HttpOptions): HttpServer {
   const { listen, status, log } = options;
   const live = new LiveStatus({ nodes: status, report: (nodes, rates) => report(options, nodes, rates), log });
   const routes = routesOf(options, live);
-  const server = bind(listen, (request, own) => answer(request, routes, listen.host, own), log);
+  const server = listenHttp({
+    listen,
+    setting: "metrics.listen_addr",
+    fetch: (request, own) => answer(request, routes, listen.host, own),
+    failed(error) {
+      log?.error("http_error", { err: error });
+      return respond(500, "Internal error; the log of ut has more\n");
+    },
+  });
   live.start();
   const port = server.port ?? listen.port;
   return {
@@ -65,8 +73,6 @@ interface Route {
   readonly guarded: boolean;
   respond(request: Request, server: Server): Response | Promise<Response>;
 }
-
-type Server = Bun.Server<undefined>;
 
 function routesOf(options: HttpOptions, live: LiveStatus): ReadonlyMap<string, Route> {
   const { metrics, metricsPath, status, signal } = options;
@@ -173,54 +179,4 @@ const EVENT_STREAM = "text/event-stream";
 
 function respondJson(status: number, value: unknown): Response {
   return respond(status, `${JSON.stringify(value)}\n`, "application/json");
-}
-
-function bind(
-  listen: HttpOptions["listen"],
-  fetch: (request: Request, server: Server) => Response | Promise<Response>,
-  log: Log | undefined,
-): Server {
-  try {
-    return Bun.serve({
-      hostname: listen.host,
-      port: listen.port,
-      development: false,
-      // Bun 1.4.5 shares the port (SO_REUSEPORT) with any other process unless told not to, once development is off.
-      reusePort: false,
-      // No request has a body that anybody reads.
-      maxRequestBodySize: 1024,
-      fetch,
-      error(error) {
-        log?.error("http_error", { err: error });
-        return respond(500, "Internal error; the log of ut has more\n");
-      },
-    });
-  } catch (cause) {
-    const address = `${formatHost(listen.host)}:${listen.port}`;
-    throw new UtError(
-      "io.bind",
-      `Cannot bind metrics address ${address}: ${bindProblem(cause)}; set metrics.listen_addr`,
-      {
-        cause,
-        details: { address },
-      },
-    );
-  }
-}
-
-function bindProblem(cause: unknown): string {
-  switch ((cause as { code?: unknown }).code) {
-    case "EADDRINUSE":
-      return "address in use";
-    case "EADDRNOTAVAIL":
-      return "this machine has no such address";
-    case "EACCES":
-      return "no permission for this port";
-    default:
-      return errorMessage(cause);
-  }
-}
-
-function formatHost(host: string): string {
-  return host.includes(":") ? `[${host}]` : host;
 }
