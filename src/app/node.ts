@@ -49,6 +49,7 @@ export async function runNode(config: Config, signal: AbortSignal, rereads: Rere
     stats: stats.snapshot(),
     network: parts.watch?.status() ?? null,
     pipes: parts.plane?.explain() ?? [],
+    plane: parts.plane?.status() ?? null,
   });
   const { per_client_cn: perClientCn, per_lane: perLane, listen_addr: listen, path: metricsPath } = config.metrics;
   const metrics = createMetrics({ status, traversal, build: buildInfo, perClientCn, perLane });

@@ -40,6 +40,9 @@ export class PeerLog {
           retry_in_ms: Math.round(event.retryInMs),
         });
         return;
+      case "fault":
+        this.#log.error("pipe_fault", { ...this.#of(event.pipe), err: event.error });
+        return;
       case "closed":
         this.#log.info("pipe_close", { ...this.#of(event.pipe), reason: event.reason });
         this.#pipes.delete(event.pipe);

@@ -2,9 +2,9 @@ import { randomBytes } from "node:crypto";
 import type { Config } from "../config/schema.ts";
 import type { Transmit } from "../core/machine.ts";
 import type { TraversalStats } from "../core/nat/traversal-stats.ts";
-import type { Endpoint } from "../core/net/endpoint.ts";
+import type { PlaneStatus } from "../core/nat/traversal-status.ts";
 import { Peer } from "../core/peer/peer.ts";
-import type { DirectMeta, DirectPath, FlowDatagram, PeerEvent, PipeId } from "../core/peer/peer-event.ts";
+import type { DirectPath, PeerEvent, PipeId } from "../core/peer/peer-event.ts";
 import type { PipeExplanation } from "../core/peer/trace.ts";
 import { type Instant, NEVER } from "../core/time.ts";
 import { now } from "../io/clock.ts";
@@ -15,32 +15,13 @@ import type { NatWatch } from "./nat-watch.ts";
 import { PeerLog } from "./peer-log.ts";
 import { peerNetwork, UNKNOWN_NETWORK } from "./peer-network.ts";
 import { PeerSockets } from "./peer-sockets.ts";
+import { type P2pUdpConn, type PipeUser, PipeUsers } from "./pipe-users.ts";
 import type { NodeIdentity } from "./role.ts";
 import { hardNatOptions } from "./settings.ts";
 import { TunnelGuard } from "./tunnel-guard.ts";
 import type { Uplink } from "./uplink.ts";
 
-/** The direct path of a pipe, as it is handed up: from which socket, to where, and how it was won. */
-export interface P2pUdpConn {
-  /** Bound address and port. */
-  readonly socket: Endpoint;
-  readonly remote: Endpoint;
-  readonly meta: DirectMeta;
-}
-
-/** What a role does with a pipe. */
-export interface PipeUser {
-  /** Datagrams of one flow, in their order. They are the receiver's to keep. */
-  deliver(flow: number, datagrams: readonly Uint8Array[]): void;
-  /** The opener's alone: the pipe leads to the other end, or, opened again, to another process there. */
-  opened?(): void;
-  /** The opener's alone: the pipe could not be opened, or was lost, and is tried again by itself. */
-  waiting?(reason: string): void;
-  /** The pipe has a direct path, or none any more. Datagrams flow either way. */
-  direct(conn: P2pUdpConn | undefined): void;
-  /** Nothing more comes of it. */
-  closed(): void;
-}
+export type { P2pUdpConn, PipeUser };
 
 /** What roles do with pipes. */
 export type Pipes = Pick<PeerPlane, "open" | "send" | "close">;
@@ -65,6 +46,8 @@ export interface PeerPlaneOptions {
 
 /** Lines about one thing that goes on and on. */
 const QUIET_MS = 5_000;
+/** What has failed at a certain time is not called again at once for the same reason. */
+const AFTER_FAULT_MS = 1_000;
 
 /**
  * The pipes of a process, whichever of its roles use them: drives the one `Peer` on the sockets of the direct plane, on
@@ -79,7 +62,8 @@ export class PeerPlane implements Disposable {
   readonly #guard = new TunnelGuard((transmits) => this.#disposed || this.#sockets?.send(transmits));
   readonly #log: PeerLog;
   readonly #quiet: DebouncedLog;
-  readonly #users = new Map<PipeId, PipeUser>();
+  readonly #users: PipeUsers;
+  #faults = 0;
   #pumpDue = false;
   /** When the turn of the event loop began whose end will pump. */
   #turnAt: Instant = Number.NEGATIVE_INFINITY;
@@ -92,6 +76,11 @@ export class PeerPlane implements Disposable {
     const { config, identity, log, watch, uplink } = options;
     this.#quiet = debounced(log, QUIET_MS, now);
     this.#log = new PeerLog(log, options.stats);
+    this.#users = new PipeUsers({
+      accept: options.accept,
+      connOf: (path) => this.#conn(path),
+      failed: (pipe, error) => this.#failed(pipe, error),
+    });
     this.#peer = new Peer({
       now: now(),
       random: (length) => new Uint8Array(randomBytes(length)),
@@ -141,7 +130,7 @@ export class PeerPlane implements Disposable {
   /** A pipe to a service, for as long as this node runs: it is opened again whenever it is lost. */
   open(to: string, service: string, user: PipeUser): PipeId {
     const pipe = this.#peer.open(now(), to, service);
-    this.#users.set(pipe, user);
+    this.#users.add(pipe, user);
     this.#log.wanted(pipe, to, service);
     this.#pumpSoon();
     return pipe;
@@ -164,6 +153,10 @@ export class PeerPlane implements Disposable {
     return this.#peer.explain(now());
   }
 
+  status(): PlaneStatus {
+    return { paths: this.#peer.totals, tunnelRefused: this.#guard.refused, faults: this.#faults };
+  }
+
   /** What is kept for pipes, each 0 when there is none: whatever else is left is a leak. */
   get holdings(): {
     readonly pipes: number;
@@ -172,7 +165,7 @@ export class PeerPlane implements Disposable {
     readonly users: number;
   } {
     const sockets = this.#peer.holdings.sockets + (this.#sockets?.extra ?? 0);
-    return { ...this.#peer.holdings, sockets, users: this.#users.size };
+    return { ...this.#peer.holdings, sockets, users: this.#users.count };
   }
 
   /** Tell every peer, and the server, that this node goes. */
@@ -206,8 +199,27 @@ export class PeerPlane implements Disposable {
   }
 
   #did(what: (time: Instant) => void): void {
-    what(now());
+    this.#safely(() => what(now()));
     this.#pumpSoon();
+  }
+
+  /** The process has other things to do than to end for an error that is not even a pipe's. */
+  #safely(what: () => void): boolean {
+    try {
+      what();
+      return true;
+    } catch (error) {
+      this.#faults += 1;
+      this.#quiet.warn("peer_fault", { err: error });
+      return false;
+    }
+  }
+
+  /** It costs the pipe, and nothing else. */
+  #failed(pipe: PipeId, error: unknown): void {
+    this.#log.handle({ type: "fault", pipe, error });
+    this.#faults += 1;
+    this.#did((time) => this.#peer.close(time, pipe, "fault"));
   }
 
   #pumpSoon(): void {
@@ -220,7 +232,12 @@ export class PeerPlane implements Disposable {
     });
   }
 
-  #pump(): void {
+  #pump(pauseMs = 0): void {
+    const isWell = this.#safely(() => this.#flush());
+    this.#arm(isWell ? pauseMs : AFTER_FAULT_MS);
+  }
+
+  #flush(): void {
     const peer = this.#peer;
     for (let next = peer.pollSockets(); next !== undefined; next = peer.pollSockets()) this.#sockets?.handle(next);
     this.#transmit();
@@ -231,9 +248,8 @@ export class PeerPlane implements Disposable {
     const events: PeerEvent[] = [];
     for (let next = peer.pollEvent(); next !== undefined; next = peer.pollEvent()) events.push(next);
     for (const event of events) if (event.type === "opened") this.#handle(event);
-    this.#deliver();
+    this.#users.deliver(() => peer.pollDatagram());
     for (const event of events) if (event.type !== "opened") this.#handle(event);
-    this.#arm();
   }
 
   #transmit(): void {
@@ -243,56 +259,12 @@ export class PeerPlane implements Disposable {
     if (transmits.length > 0) this.#guard.send(now(), transmits);
   }
 
-  /** Neighbours of one flow go on together. */
-  #deliver(): void {
-    let batch: Uint8Array[] = [];
-    let head: FlowDatagram | undefined;
-    for (let next = this.#peer.pollDatagram(); ; next = this.#peer.pollDatagram()) {
-      if (head !== undefined && (next?.pipe !== head.pipe || next.flow !== head.flow)) {
-        this.#users.get(head.pipe)?.deliver(head.flow, batch);
-        batch = [];
-      }
-      if (next === undefined) return;
-      head = next;
-      batch.push(next.payload);
-    }
-  }
-
   #handle(event: PeerEvent): void {
     this.#log.handle(event);
-    switch (event.type) {
-      case "opened":
-        if (event.role === "responder")
-          this.#users.set(event.pipe, this.#options.accept(event.pipe, event.service, event.peer));
-        else this.#users.get(event.pipe)?.opened?.();
-        return;
-      case "closed":
-        this.#users.get(event.pipe)?.closed();
-        this.#users.delete(event.pipe);
-        return;
-      case "direct-up":
-        this.#users.get(event.pipe)?.direct(this.#conn(event.path));
-        return;
-      case "direct-down":
-        this.#users.get(event.pipe)?.direct(undefined);
-        return;
-      case "lanes-wanted":
-        this.#options.uplink.demand();
-        return;
-      case "control-dead":
-        this.#control.drop();
-        return;
-      case "waiting":
-        this.#users.get(event.pipe)?.waiting?.(event.reason);
-        return;
-      case "refused":
-      case "route":
-      case "attempt-started":
-      case "attempt-ended":
-        return;
-      default:
-        event satisfies never;
-    }
+    if (event.type === "fault") this.#faults += 1;
+    else if (event.type === "lanes-wanted") this.#options.uplink.demand();
+    else if (event.type === "control-dead") this.#control.drop();
+    else this.#users.handle(event);
   }
 
   #conn({ socket, remote, meta }: DirectPath): P2pUdpConn | undefined {
@@ -301,16 +273,16 @@ export class PeerPlane implements Disposable {
   }
 
   /** A timer that is early wakes the machine for nothing; that is cheaper than setting it again for each datagram. */
-  #arm(): void {
-    const at = this.#peer.nextTimeout();
+  #arm(pauseMs: number): void {
+    const at = Math.max(this.#peer.nextTimeout(), now() + pauseMs);
     if (this.#disposed || at >= this.#timerAt) return;
     clearTimeout(this.#timer);
     this.#timerAt = at;
     this.#timer = setTimeout(
       () => {
         this.#timerAt = NEVER;
-        this.#peer.handleTimeout(now());
-        this.#pump();
+        const isWell = this.#safely(() => this.#peer.handleTimeout(now()));
+        this.#pump(isWell ? 0 : AFTER_FAULT_MS);
       },
       Math.max(0, at - now()),
     );

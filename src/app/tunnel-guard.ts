@@ -37,14 +37,20 @@ export class TunnelGuard {
   send(now: Instant, transmits: readonly Transmit[]): void {
     let last: Transmit["to"] | undefined;
     let passes = false;
-    const free = transmits.filter((transmit) => {
+    // Nearly always all of them may leave, and then there is no other list.
+    let free: Transmit[] | undefined;
+    for (const [index, transmit] of transmits.entries()) {
       // All packets of one path carry the same object.
       if (transmit.to !== last) passes = this.#passes(now, transmit);
       last = transmit.to;
-      if (!passes) this.#keep(transmit);
-      return passes;
-    });
-    if (free.length > 0) this.#send(free);
+      if (passes) free?.push(transmit);
+      else {
+        free ??= transmits.slice(0, index);
+        this.#keep(transmit);
+      }
+    }
+    const leaving = free ?? transmits;
+    if (leaving.length > 0) this.#send(leaving);
   }
 
   #passes(now: Instant, transmit: Transmit): boolean {

@@ -1,19 +1,23 @@
 import type { NatType } from "../core/nat/nat-type.ts";
 import { TIME_TO_DIRECT_BOUNDS_MS, type TraversalSnapshot } from "../core/nat/traversal-stats.ts";
-import type { NetworkStatus, TraversalStatus } from "../core/nat/traversal-status.ts";
+import type { NetworkStatus, PlaneStatus, TraversalStatus } from "../core/nat/traversal-status.ts";
 import { formatEndpoint } from "../core/net/endpoint.ts";
 import type { Route } from "../core/pipe/path-choice.ts";
 import type { Family, Sample } from "./computed-metric.ts";
 
 /**
  * The families of the direct plane. `ut_p2p_…` are the seed's counters (net-mesh `TraversalStats`) and always there;
- * `ut_nat_…` have samples only where the node watches its network. Addresses and types are labels of a gauge that is 1,
+ * `ut_nat_…` have samples only where the node watches its network, those of paths only where it may have pipes. Addresses and types are labels of a gauge that is 1,
  * so that a dashboard shows them and an alert sees them change.
  */
 export function traversalFamilies(status: () => TraversalStatus): Family[] {
   const stats = (read: (stats: TraversalSnapshot) => number) => () => [plain(read(status().stats))];
   const network = (read: (network: NetworkStatus) => Sample[]) => () => {
     const known = status().network;
+    return known === null ? [] : read(known);
+  };
+  const plane = (read: (plane: PlaneStatus) => Sample[]) => () => {
+    const known = status().plane;
     return known === null ? [] : read(known);
   };
   return [
@@ -80,6 +84,30 @@ export function traversalFamilies(status: () => TraversalStatus): Family[] {
       },
     },
     {
+      name: "ut_p2p_path_sent_packets_total",
+      help: "Datagrams of pipes that were sent, by path; one that went both ways counts in each",
+      type: "counter",
+      samples: plane(({ paths }) => byPath(paths.sentRelay, paths.sentDirect)),
+    },
+    {
+      name: "ut_p2p_path_received_packets_total",
+      help: "Datagrams of pipes that were received, by the path that brought them first",
+      type: "counter",
+      samples: plane(({ paths }) => byPath(paths.receivedRelay, paths.receivedDirect)),
+    },
+    {
+      name: "ut_p2p_tunnel_refused_total",
+      help: "Datagrams of the direct plane that were not sent because they would have gone into a tunnel of this host",
+      type: "counter",
+      samples: plane(({ tunnelRefused }) => [plain(tunnelRefused)]),
+    },
+    {
+      name: "ut_p2p_faults_total",
+      help: "Errors of this program around pipes that it survived",
+      type: "counter",
+      samples: plane(({ faults }) => [plain(faults)]),
+    },
+    {
       name: "ut_nat_type",
       help: "1 for the kind of NAT that the last check found, 0 for the others",
       type: "gauge",
@@ -119,6 +147,13 @@ const OUTCOMES = [
 ] as const;
 
 const ROUTES: readonly Route[] = ["relay", "direct", "both"];
+
+function byPath(relay: number, direct: number): Sample[] {
+  return [
+    { labels: { path: "relay" }, value: relay },
+    { labels: { path: "direct" }, value: direct },
+  ];
+}
 
 function timesToDirect({ count, sumMs, buckets }: TraversalSnapshot["time_to_direct"]): Sample[] {
   let below = 0;

@@ -4,7 +4,7 @@ import type { HardNatOptions, PeerOptions } from "../../src/core/peer/peer-optio
 import { PUNCH_DEFAULTS } from "../../src/core/punch/settings.ts";
 import type { NatName } from "../contract/nat-spec.ts";
 import { ADDRESSES } from "../contract/world.ts";
-import { fuzzSeeds, SLOW_MACHINE_MS } from "../random.ts";
+import { fuzzSeeds, Random, SLOW_MACHINE_MS } from "../random.ts";
 import { endpointOf, type LabPeer, PeerLab } from "./peer-lab.ts";
 import { openSimWorld } from "./sim-world.ts";
 
@@ -227,6 +227,20 @@ describe("ICE and hard-NAT", () => {
     }
   });
 
+  test("who does not go direct tells nobody where it is", async () => {
+    const lab = await PeerLab.open(openSimWorld({ a: "full-cone", b: "full-cone" }, { seed: 1 }), { seed: 1 });
+    const told: unknown[] = [];
+    lab.onSignalFromPeer = (_from, signal) => {
+      if (signal.type === "peer_info") told.push(signal.info);
+      return signal;
+    };
+    const reflex = { address: ADDRESSES.natA, port: 5_000 };
+    const [network, options] = [{ reflex }, { direct: false }];
+    await lab.start({ host: "a1", cn: "home", nat: OPEN, network, options });
+    await lab.pass(5_000);
+    expect(told).toEqual([{ nat: "cone", filtering: "endpoint-independent", reflex: null, caps: [] }]);
+  });
+
   test("force leaves ICE out; what the other end has off stays off", async () => {
     const forced = await Pair.open({ seed: 1, ...HARD, hardNat: { mode: "force" } });
     expect(await forced.untilDirect()).toBe(true);
@@ -296,6 +310,44 @@ describe("an attempt that is cancelled half-way leaves nothing", () => {
     },
     SLOW_MACHINE_MS,
   );
+});
+
+describe("an error of this program", () => {
+  test("inside of a pipe costs that pipe, which is opened again, and no other one", async () => {
+    const broken = { session: false };
+    const random = new Random(7);
+    const office: Partial<PeerOptions> = {
+      random: (length) => {
+        if (length === 12 && broken.session) throw new Error("no randomness");
+        return random.bytes(length);
+      },
+    };
+    const pair = await Pair.open({ seed: 1, office });
+    let other = 0;
+    pair.home.do((peer, now) => {
+      other = peer.open(now, "office", "other");
+    });
+    expect(await pair.untilDirect()).toBe(true);
+    const pipes = pair.office.peer.explain(pair.lab.now).map(({ pipe }) => pipe);
+    broken.session = true;
+    pair.home.do((peer, now) => peer.close(now, pair.pipe, "done"));
+    pair.home.do((peer, now) => {
+      pair.pipe = peer.open(now, "office", "wireguard");
+    });
+    await pair.lab.pass(2_000);
+    broken.session = false;
+    const faults = pair.office.events.filter(({ type }) => type === "fault");
+    expect(faults.length).toBeGreaterThan(0);
+    for (const fault of faults) expect(fault).toMatchObject({ error: new Error("no randomness") });
+    expect(faults.some((fault) => "pipe" in fault && pipes.includes(fault.pipe))).toBe(false);
+    expect(pair.office.events.findLast((event) => event.type === "closed")).toMatchObject({ reason: "fault" });
+    pair.send();
+    pair.home.do((peer, now) => peer.send(now, other, 2, new TextEncoder().encode("other")));
+    await pair.lab.pass(5_000);
+    await pair.stop();
+    expect(pair.office.received.filter(({ text }) => text === "other")).toHaveLength(1);
+    expect(pair.office.received.length).toBeGreaterThan(50);
+  });
 });
 
 describe("a pipe lives on", () => {

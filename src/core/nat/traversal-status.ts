@@ -1,4 +1,5 @@
 import type { Endpoint } from "../net/endpoint.ts";
+import type { PathCounts } from "../peer/path-totals.ts";
 import type { PipeExplanation } from "../peer/trace.ts";
 import type { PortMapProtocol } from "../portmap/protocol.ts";
 import type { NatReport } from "./nat-report.ts";
@@ -15,6 +16,17 @@ export interface TraversalStatus {
   readonly network: NetworkStatus | null;
   /** Every pipe of this node: where its datagrams go, and why. */
   readonly pipes: readonly PipeExplanation[];
+  /** Of all pipes, those that are gone included; null where this node can have none. */
+  readonly plane: PlaneStatus | null;
+}
+
+/** What pipes have come to since the process began. */
+export interface PlaneStatus {
+  readonly paths: PathCounts;
+  /** Datagrams that were not sent because this host would have sent them into one of its tunnels. */
+  readonly tunnelRefused: number;
+  /** Errors of this program that it survived, most of which have cost a pipe. */
+  readonly faults: number;
 }
 
 /** What `nat.watch` found out. */

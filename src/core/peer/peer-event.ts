@@ -28,6 +28,8 @@ export type PeerEvent =
       readonly kind: RefusalKind | null;
       readonly retryInMs: number;
     }
+  /** An error of this program inside of the pipe, which ends for it. */
+  | { readonly type: "fault"; readonly pipe: PipeId; readonly error: unknown }
   /** Gone for good; nothing more comes of this number. */
   | { readonly type: "closed"; readonly pipe: PipeId; readonly reason: string }
   /** Somebody asked for a pipe and did not get it. `from` is who they say they are, unless it is `not-authorised`. */

@@ -1,32 +1,19 @@
-import type { IceCredentials } from "../ice/credentials.ts";
 import type { Datagram } from "../machine.ts";
-import type { PipeAgreement } from "../pipe/handshake.ts";
 import { type DirectAddress, Pipe, type PipeEvent, type PipeOutput, type PipePath } from "../pipe/pipe.ts";
+import type { SignalClientEvent } from "../signal/client-event.ts";
 import { type Instant, NEVER } from "../time.ts";
-import type { PeerInfo } from "../wire/signal.ts";
 import { type AttemptSignal, Attempts } from "./attempts.ts";
 import { explanationOf } from "./explanation.ts";
-import type { HardNatTerms } from "./hard-nat-plan.ts";
+import { Greeting } from "./greeting.ts";
+import type { PathCounts } from "./path-totals.ts";
 import type { DirectPath, PipeId } from "./peer-event.ts";
+import type { PeerPipeOptions } from "./peer-pipe-options.ts";
 import type { PeerShared } from "./peer-shared.ts";
 import { PROOF_MS } from "./proof.ts";
 import type { PipeExplanation } from "./trace.ts";
 
-export interface PeerPipeOptions {
-  readonly now: Instant;
-  readonly id: PipeId;
-  readonly service: string;
-  readonly channel: number;
-  readonly role: "initiator" | "responder";
-  readonly agreement: PipeAgreement;
-  readonly iceLocal: IceCredentials;
-  readonly terms: HardNatTerms;
-  readonly peerInfo: PeerInfo;
-}
-
-/** A responder's pipe that nobody has sent a sealed packet on by then was opened by nobody who has the keys. */
-export const UNPROVEN_MS = 15_000;
-const GREET_MS = 1_000;
+/** What the server says of a pipe. `accepted`: it has opened the channel that was accepted. */
+export type PipeSignal = AttemptSignal | Extract<SignalClientEvent, { type: "accepted" }>;
 
 /**
  * One end of an open pipe: the sealed `Pipe`, its channel through the server, and the attempts to take it off there.
@@ -44,13 +31,11 @@ export class PeerPipe {
   readonly #pipe: Pipe;
   readonly #attempts: Attempts;
   readonly #output: PipeOutput = { relay: [], direct: [] };
-  #isProven = false;
+  readonly #greeting: Greeting;
   #hasChannel = true;
   #closedWith: string | undefined;
   #direct: DirectPath | undefined;
   #activeAt: Instant;
-  #greetAt: Instant;
-  readonly #unprovenUntil: Instant;
 
   constructor(shared: PeerShared, options: PeerPipeOptions) {
     const { now, id, service, channel, role, agreement } = options;
@@ -73,14 +58,13 @@ export class PeerPipe {
       ...options,
       peer: this.peer,
       isInitiator,
-      isReady: () => this.#isProven && this.#hasChannel && this.#closedWith === undefined,
+      isReady: () => this.isProven && this.#hasChannel && this.#closedWith === undefined,
       isDirect: () => this.#direct !== undefined,
       activeAt: () => this.#activeAt,
       prove: (at, address) => this.#pipe.tryDirect(at, address, this.#output),
     });
     this.#activeAt = now;
-    this.#greetAt = isInitiator ? now : NEVER;
-    this.#unprovenUntil = now + UNPROVEN_MS;
+    this.#greeting = new Greeting(now, isInitiator);
   }
 
   /** Why it ended; undefined while it lives. */
@@ -90,7 +74,7 @@ export class PeerPipe {
 
   /** The other end has shown that it has the keys. */
   get isProven(): boolean {
-    return this.#isProven;
+    return this.#greeting.isProven;
   }
 
   /** Neither a channel nor a direct path: what is sent now goes nowhere. */
@@ -102,9 +86,8 @@ export class PeerPipe {
     return this.#direct;
   }
 
-  /** The server has opened the channel that was accepted. */
-  accepted(peerInfo: PeerInfo): void {
-    this.#attempts.learn(peerInfo);
+  get counts(): PathCounts {
+    return this.#pipe.counters;
   }
 
   send(now: Instant, flow: number, datagram: Uint8Array): void {
@@ -132,8 +115,9 @@ export class PeerPipe {
     this.#flush(now);
   }
 
-  handleSignal(now: Instant, event: AttemptSignal): void {
-    this.#attempts.handleSignal(now, event);
+  handleSignal(now: Instant, event: PipeSignal): void {
+    if (event.type === "accepted") this.#attempts.learn(event.peer);
+    else this.#attempts.handleSignal(now, event);
     this.#settle(now);
   }
 
@@ -174,7 +158,9 @@ export class PeerPipe {
 
   handleTimeout(now: Instant): void {
     this.#pipe.handleTimeout(now, this.#output);
-    if (!this.#isProven) this.#awaitProof(now);
+    const due = this.#greeting.poll(now);
+    if (due === "greet") this.#pipe.greet(now, this.#output);
+    else if (due === "give-up") this.close(now, "unproven");
     this.#flush(now);
     if (this.#closedWith !== undefined) return;
     this.#attempts.handleTimeout(now);
@@ -183,15 +169,17 @@ export class PeerPipe {
 
   nextTimeout(now: Instant): Instant {
     if (this.#closedWith !== undefined) return NEVER;
-    const proof = this.#isProven ? NEVER : Math.min(this.#greetAt, this.#unprovenUntil);
-    return Math.min(this.#pipe.nextTimeout(now), proof, this.#attempts.nextTimeout());
+    return Math.min(this.#pipe.nextTimeout(now), this.#greeting.nextTimeout(), this.#attempts.nextTimeout());
   }
 
   /** Says goodbye on every path and leaves nothing behind. */
   close(now: Instant, reason: string): void {
     if (this.#closedWith !== undefined) return;
-    this.#end(now, reason);
-    if (this.#hasChannel) this.#shared.signals.close(this.channel, reason);
+    try {
+      this.#end(now, reason);
+    } finally {
+      if (this.#hasChannel) this.#shared.signals.close(this.channel, reason);
+    }
   }
 
   /** As `close`, but another pipe of this wish has the direct path now. */
@@ -218,26 +206,15 @@ export class PeerPipe {
 
   /** The first packet proves who is there; one over an address that the attempt has found is the initiator's choice. */
   #authentic(now: Instant, path: PipePath): void {
-    if (!this.#isProven) this.#prove();
+    if (this.#greeting.prove()) this.#tellOpened();
     if (this.role === "initiator" || path === "relay") return;
     if (this.#attempts.expects(path)) this.#pipe.tryDirect(now, path, this.#output);
   }
 
-  #prove(): void {
-    this.#isProven = true;
+  #tellOpened(): void {
     if (this.role === "initiator") return;
     const { id: pipe, peer, service, role } = this;
     this.#shared.out.events.push({ type: "opened", pipe, peer, service, role });
-  }
-
-  #awaitProof(now: Instant): void {
-    if (now >= this.#unprovenUntil) {
-      this.close(now, "unproven");
-      return;
-    }
-    if (now < this.#greetAt) return;
-    this.#greetAt = now + GREET_MS;
-    this.#pipe.greet(now, this.#output);
   }
 
   #settle(now: Instant): void {
@@ -295,12 +272,16 @@ export class PeerPipe {
   #end(now: Instant, reason: string): void {
     if (this.#closedWith !== undefined) return;
     this.#closedWith = reason;
-    this.#pipe.close(reason, this.#output);
-    this.#flush(now);
-    this.#attempts.cancel(now, "closed");
-    if (this.#direct !== undefined) this.#shared.out.events.push({ type: "direct-down", pipe: this.id });
-    this.#direct = undefined;
-    this.#shared.fans.release(this);
+    this.#shared.totals.add(this.#pipe.counters);
+    try {
+      this.#pipe.close(reason, this.#output);
+      this.#flush(now);
+      this.#attempts.cancel(now, "closed");
+    } finally {
+      if (this.#direct !== undefined) this.#shared.out.events.push({ type: "direct-down", pipe: this.id });
+      this.#direct = undefined;
+      this.#shared.fans.release(this);
+    }
   }
 
   #refusals(): number {

@@ -10,6 +10,7 @@ import type { OwnNetwork } from "./attempt-parts.ts";
 import { FanSockets } from "./fan-sockets.ts";
 import { PeerMemory } from "./memory.ts";
 import { Outbox } from "./outbox.ts";
+import { PathTotals } from "./path-totals.ts";
 import type { PeerNetwork, PeerOptions } from "./peer-options.ts";
 import { ServerReflex } from "./server-reflex.ts";
 import { SessionNumbers } from "./session-numbers.ts";
@@ -30,6 +31,8 @@ export class PeerShared {
   readonly sessions: SessionNumbers;
   /** Of all punches together. */
   readonly overall = new PunchBudget(OVERALL_LIMITS);
+  /** What pipes that are gone have carried. */
+  readonly totals = new PathTotals();
   /** Undefined before it was told. */
   network: PeerNetwork | undefined;
 
@@ -87,6 +90,7 @@ export class PeerShared {
     const { direct } = this.options;
     const caps = [...(direct ? [CAP_DIRECT] : []), ...(this.network?.isPortMapped === true ? [CAP_PORT_MAPPED] : [])];
     const { type = "unknown", filtering = null } = this.network?.nat ?? {};
-    return { nat: type, filtering, reflex: this.network?.reflex ?? null, caps };
+    // Who does not go direct has no reason to say where it is.
+    return { nat: type, filtering, reflex: direct ? (this.network?.reflex ?? null) : null, caps };
   }
 }

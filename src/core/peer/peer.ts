@@ -5,14 +5,16 @@ import { RECONNECT_GRACE_MS } from "../signal/limits.ts";
 import { looksLikeStun } from "../stun/message.ts";
 import { type Instant, NEVER } from "../time.ts";
 import type { Signal, SignalInput } from "../wire/signal.ts";
-import type { AttemptSignal } from "./attempts.ts";
 import { networkChange } from "./network-change.ts";
+import type { PathCounts } from "./path-totals.ts";
 import type { ChannelDatagram, FlowDatagram, PeerEvent, PipeId, SocketRequest } from "./peer-event.ts";
 import type { PeerNetwork, PeerOptions } from "./peer-options.ts";
-import type { PeerPipe } from "./peer-pipe.ts";
+import type { PeerPipe, PipeSignal } from "./peer-pipe.ts";
 import { PeerShared } from "./peer-shared.ts";
 import { answerIncoming } from "./pipe-answering.ts";
 import { PipeOpening } from "./pipe-opening.ts";
+import { PipeOpenings } from "./pipe-openings.ts";
+import { PipeTable } from "./pipe-table.ts";
 import type { PipeExplanation } from "./trace.ts";
 
 /**
@@ -26,11 +28,10 @@ import type { PipeExplanation } from "./trace.ts";
  */
 export class Peer implements Machine<PeerEvent> {
   readonly #shared: PeerShared;
-  readonly #openings = new Map<PipeId, PipeOpening>();
+  readonly #openings = new PipeOpenings();
   /** Pipes that others have opened. */
   readonly #answered = new Map<PipeId, PeerPipe>();
-  /** Every pipe that has a channel, or had one. */
-  readonly #channels = new Map<number, PeerPipe>();
+  readonly #pipes: PipeTable;
   #server: string | undefined;
   #lastId = 0;
   /** Without a control connection for so long, the server has forgotten our channels. */
@@ -39,13 +40,19 @@ export class Peer implements Machine<PeerEvent> {
 
   constructor(options: PeerOptions) {
     this.#shared = new PeerShared(options);
+    this.#pipes = new PipeTable(this.#shared);
     this.#now = options.now;
   }
 
   /** What would have to be 0 when nothing is open: for tests of leaks, and for metrics. */
   get holdings(): { readonly pipes: number; readonly sessions: number; readonly sockets: number } {
     const { sessions, fans } = this.#shared;
-    return { pipes: this.#channels.size, sessions: sessions.count, sockets: fans.count };
+    return { pipes: this.#pipes.size, sessions: sessions.count, sockets: fans.count };
+  }
+
+  /** What all pipes have carried since the process began. */
+  get totals(): PathCounts {
+    return this.#pipes.totals();
   }
 
   /** Before anything else, and whenever any of it changes. */
@@ -59,7 +66,7 @@ export class Peer implements Machine<PeerEvent> {
       const isElsewhere = change === "elsewhere";
       memory.forget();
       if (isElsewhere) reflex.forget();
-      for (const pipe of this.#pipes) pipe.networkChanged(now, isElsewhere);
+      this.#pipes.each(now, (pipe) => pipe.networkChanged(now, isElsewhere));
     }
     reflex.refresh(now, this.#shared.punchSocket);
     this.#pump(now);
@@ -87,7 +94,7 @@ export class Peer implements Machine<PeerEvent> {
 
   /** A sealed packet that came over the lanes. */
   handleChannel(now: Instant, { channel, packet }: ChannelDatagram): void {
-    const pipe = this.#channels.get(channel);
+    const pipe = this.#pipes.get(channel);
     if (pipe !== undefined) this.#receive(now, pipe, () => pipe.receive(now, "relay", packet));
   }
 
@@ -97,16 +104,16 @@ export class Peer implements Machine<PeerEvent> {
       const pipe = this.#shared.sessions.get(readSession(payload));
       if (pipe !== undefined) this.#receive(now, pipe, () => pipe.receive(now, { socket, remote: from }, payload));
     } else {
-      if (!looksLikeStun(payload)) for (const pipe of this.#pipes) pipe.handleProbe(now, datagram);
+      if (!looksLikeStun(payload)) this.#pipes.each(now, (pipe) => pipe.handleProbe(now, datagram));
       else if (this.#shared.reflex.handleDatagram(now, datagram)) this.#timeouts(now);
-      else this.#pipes.some((pipe) => pipe.handleStun(now, datagram));
+      else this.#pipes.some(now, (pipe) => pipe.handleStun(now, datagram));
       this.#pump(now);
     }
   }
 
   /** The answer to an `open` of `pollSockets`: the first `count` of them are there. */
   socketsOpened(now: Instant, first: number, count: number): void {
-    const isWanted = this.#pipes.some((pipe) => pipe.socketsOpened(now, first, count));
+    const isWanted = this.#pipes.some(now, (pipe) => pipe.socketsOpened(now, first, count));
     if (!isWanted && count > 0) this.#shared.out.closeSockets(first, count);
     this.#pump(now);
   }
@@ -114,27 +121,29 @@ export class Peer implements Machine<PeerEvent> {
   /** A wish that is kept until `close`: opened again, with backoff, whenever the pipe is lost. */
   open(now: Instant, to: string, service: string): PipeId {
     this.#lastId += 1;
-    this.#openings.set(this.#lastId, new PipeOpening(now, this.#shared, this.#lastId, to, service));
+    this.#openings.add(new PipeOpening(now, this.#shared, this.#lastId, to, service));
     this.handleTimeout(now);
     return this.#lastId;
   }
 
   /** Either end's; `closed` follows. */
   close(now: Instant, pipe: PipeId, reason: string): void {
-    this.#answered.get(pipe)?.close(now, reason);
-    if (this.#openings.get(pipe) !== undefined) {
-      this.#openings.get(pipe)?.end(now, reason);
-      this.#openings.delete(pipe);
-      this.#shared.out.events.push({ type: "closed", pipe, reason });
-    }
+    const answered = this.#answered.get(pipe);
+    if (answered !== undefined) this.#pipes.within(now, answered, () => answered.close(now, reason));
+    if (this.#openings.end(now, pipe, reason)) this.#shared.out.events.push({ type: "closed", pipe, reason });
     this.#pump(now);
   }
 
   /** Bulk path. While an initiator's pipe is being opened, the last 64 datagrams wait. False: there is no such pipe. */
   send(now: Instant, pipe: PipeId, flow: number, datagram: Uint8Array): boolean {
-    const from = this.#openings.get(pipe) ?? this.#answered.get(pipe);
-    from?.send(now, flow, datagram);
-    return from !== undefined;
+    const opening = this.#openings.get(pipe);
+    const open = opening?.pipe ?? this.#answered.get(pipe);
+    try {
+      (opening ?? open)?.send(now, flow, datagram);
+    } catch (error) {
+      if (open !== undefined) this.#pipes.fail(now, open, error);
+    }
+    return (opening ?? open) !== undefined;
   }
 
   handleTimeout(now: Instant): void {
@@ -146,10 +155,8 @@ export class Peer implements Machine<PeerEvent> {
 
   nextTimeout(): Instant {
     const { signals, reflex } = this.#shared;
-    let next = Math.min(signals.nextTimeout(), reflex.nextTimeout(), this.#forgottenAt);
-    for (const opening of this.#openings.values()) next = Math.min(next, opening.nextTimeout());
-    for (const pipe of this.#channels.values()) next = Math.min(next, pipe.nextTimeout(this.#now));
-    return next;
+    const pipes = Math.min(this.#openings.nextTimeout(), this.#pipes.nextTimeout(this.#now));
+    return Math.min(pipes, signals.nextTimeout(), reflex.nextTimeout(), this.#forgottenAt);
   }
 
   pollSockets(): SocketRequest | undefined {
@@ -178,29 +185,24 @@ export class Peer implements Machine<PeerEvent> {
 
   /** What was tried and why the traffic goes where it goes, of every pipe: for `ut nat explain` and `/api/status`. */
   explain(now: Instant): PipeExplanation[] {
-    const asked = [...this.#openings.values()].map((opening) => opening.explain(now));
-    return [...asked, ...[...this.#answered.values()].map((pipe) => pipe.explain(now))];
-  }
-
-  get #pipes(): PeerPipe[] {
-    return [...this.#channels.values()];
+    return [...this.#openings.explain(now), ...[...this.#answered.values()].map((pipe) => pipe.explain(now))];
   }
 
   /** The bulk path in: nothing else is looked after unless the pipe has ended on it. */
   #receive(now: Instant, pipe: PeerPipe, receive: () => void): void {
     this.#now = now;
     const wasProven = pipe.isProven;
-    receive();
+    this.#pipes.within(now, pipe, receive);
     if (pipe.closedWith !== undefined || !wasProven) this.#pump(now);
   }
 
   #timeouts(now: Instant): void {
     if (now >= this.#forgottenAt) {
       this.#forgottenAt = NEVER;
-      for (const pipe of this.#pipes) this.#channelLost(now, pipe, "transport");
+      this.#pipes.each(now, (pipe) => this.#channelLost(now, pipe, "transport"));
     }
-    for (const pipe of this.#pipes) pipe.handleTimeout(now);
-    for (const opening of this.#openings.values()) opening.handleTimeout(now);
+    this.#pipes.each(now, (pipe) => pipe.handleTimeout(now));
+    this.#openings.handleTimeout(now);
   }
 
   /** Until nothing follows from anything any more. */
@@ -218,13 +220,9 @@ export class Peer implements Machine<PeerEvent> {
   }
 
   #reap(now: Instant): boolean {
-    for (const [channel, pipe] of this.#channels) {
-      if (pipe.closedWith === undefined) continue;
-      this.#channels.delete(channel);
-      this.#gone(now, pipe, pipe.closedWith);
-      return true;
-    }
-    return false;
+    const pipe = this.#pipes.takeEnded();
+    if (pipe?.closedWith !== undefined) this.#gone(now, pipe, pipe.closedWith);
+    return pipe !== undefined;
   }
 
   #gone(now: Instant, pipe: PeerPipe, reason: string): void {
@@ -247,7 +245,7 @@ export class Peer implements Machine<PeerEvent> {
         this.#opened(now, event);
         return;
       case "failed":
-        for (const opening of this.#openings.values()) opening.failed(now, event.requestId, event.reason, event.by);
+        this.#openings.failed(now, event);
         return;
       case "lost":
         this.#shared.out.events.push({ type: "control-dead" });
@@ -270,32 +268,26 @@ export class Peer implements Machine<PeerEvent> {
     const pipe = answerIncoming(now, this.#shared, this.#lastId, event);
     if (pipe === undefined) return;
     this.#answered.set(pipe.id, pipe);
-    this.#channels.set(pipe.channel, pipe);
+    this.#pipes.add(pipe);
   }
 
   #opened(now: Instant, event: Extract<SignalClientEvent, { type: "opened" }>): void {
-    for (const opening of this.#openings.values()) {
-      if (!opening.opened(now, event)) continue;
-      if (opening.pipe?.channel === event.channel) this.#channels.set(event.channel, opening.pipe);
-      // It has something to say at once.
-      opening.pipe?.handleTimeout(now);
-      return;
-    }
-    this.#shared.signals.close(event.channel, "cancelled");
+    const opening = this.#openings.opened(now, event);
+    if (opening === undefined) this.#shared.signals.close(event.channel, "cancelled");
+    const pipe = opening?.pipe;
+    if (pipe === undefined) return;
+    if (pipe.channel === event.channel) this.#pipes.add(pipe);
+    // It has something to say at once.
+    this.#pipes.within(now, pipe, () => pipe.handleTimeout(now));
   }
 
-  #onPipeSignal(now: Instant, event: PipeSignal): void {
-    const pipe = this.#channels.get(event.channel);
-    switch (event.type) {
-      case "accepted":
-        pipe?.accepted(event.peer);
-        return;
-      case "closed":
-        if (pipe !== undefined) this.#channelLost(now, pipe, event.reason);
-        return;
-      default:
-        pipe?.handleSignal(now, event);
-    }
+  #onPipeSignal(now: Instant, event: PipeSignal | Extract<SignalClientEvent, { type: "closed" }>): void {
+    const pipe = this.#pipes.get(event.channel);
+    if (pipe === undefined) return;
+    this.#pipes.within(now, pipe, () => {
+      if (event.type === "closed") this.#channelLost(now, pipe, event.reason);
+      else pipe.handleSignal(now, event);
+    });
   }
 
   #channelLost(now: Instant, pipe: PeerPipe, reason: string): void {
@@ -303,5 +295,3 @@ export class Peer implements Machine<PeerEvent> {
     if (pipe.role === "initiator") this.#openings.get(pipe.id)?.channelLost(now);
   }
 }
-
-type PipeSignal = AttemptSignal | Extract<SignalClientEvent, { type: "accepted" | "closed" }>;

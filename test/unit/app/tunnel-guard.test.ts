@@ -63,3 +63,16 @@ test("bounded: what waits for routes that are slow to tell, and the addresses th
   guard.send(2, [outside]);
   expect(asked).toHaveLength(1 + 256 + 1);
 });
+
+test("a batch that may leave whole leaves as it is", async () => {
+  const batches: (readonly Transmit[])[] = [];
+  const guard = new TunnelGuard(
+    (transmits) => void batches.push(transmits),
+    async () => false,
+  );
+  guard.send(0, [outside]);
+  await told();
+  const batch = [outside, outside];
+  guard.send(1, batch);
+  expect(batches.at(-1)).toBe(batch);
+});

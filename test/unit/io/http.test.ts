@@ -85,21 +85,8 @@ test("api/status has what is known of going direct, addresses as text and null f
     await using server = serving(() => [nodeStatus()], { traversal: () => traversalStatus(some) });
     return JSON.parse((await get(`${server.url}/api/status`))[1]).traversal;
   };
-  const stats = {
-    punches_attempted: 0,
-    punches_succeeded: 0,
-    relay_fallbacks: 0,
-    port_mapping_active: false,
-    port_mapping_external: null,
-    port_mapping_renewals: 0,
-    ice_success: 0,
-    hardnat_success: 0,
-    fallback_entered: 0,
-    assist_winner_ice: 0,
-    assist_winner_hardnat: 0,
-    time_to_direct: { count: 0, sumMs: 0, buckets: Array(10).fill(0) },
-  };
-  expect(await report({})).toEqual({ stats, network: null, pipes: [] });
+  const stats = { ...traversalStatus().stats, port_mapping_external: null };
+  expect(await report({})).toEqual({ stats, network: null, pipes: [], plane: null });
   const external = { address: "2001:db8::7", port: 40_000 };
   const active = { ...traversalStatus().stats, port_mapping_active: true, port_mapping_external: external };
   const { nat, ...network } = (await report({ stats: active, network: networkStatus() })).network;

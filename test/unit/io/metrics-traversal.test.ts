@@ -34,7 +34,9 @@ test("a page, whole: everything that there is to say", async () => {
   };
   const pipes = (["direct", "relay", "direct"] as const).map((route) => pipeExplanation({ route }));
   pipes.push(pipeExplanation({ state: "waiting" }));
-  expect(await page(() => ({ stats, network: networkStatus(), pipes }))).toBe(`\
+  const paths = { sentRelay: 11, sentDirect: 12, receivedRelay: 13, receivedDirect: 14 };
+  const plane = { paths, tunnelRefused: 15, faults: 16 };
+  expect(await page(() => ({ stats, network: networkStatus(), pipes, plane }))).toBe(`\
 # HELP ut_p2p_punches_attempted_total Hole punches for which the server introduced both ends
 # TYPE ut_p2p_punches_attempted_total counter
 ut_p2p_punches_attempted_total 5
@@ -99,6 +101,24 @@ ut_p2p_time_to_direct_seconds_count 5
 ut_p2p_pipes{path="relay"} 1
 ut_p2p_pipes{path="direct"} 2
 ut_p2p_pipes{path="both"} 0
+
+# HELP ut_p2p_path_sent_packets_total Datagrams of pipes that were sent, by path; one that went both ways counts in each
+# TYPE ut_p2p_path_sent_packets_total counter
+ut_p2p_path_sent_packets_total{path="relay"} 11
+ut_p2p_path_sent_packets_total{path="direct"} 12
+
+# HELP ut_p2p_path_received_packets_total Datagrams of pipes that were received, by the path that brought them first
+# TYPE ut_p2p_path_received_packets_total counter
+ut_p2p_path_received_packets_total{path="relay"} 13
+ut_p2p_path_received_packets_total{path="direct"} 14
+
+# HELP ut_p2p_tunnel_refused_total Datagrams of the direct plane that were not sent because they would have gone into a tunnel of this host
+# TYPE ut_p2p_tunnel_refused_total counter
+ut_p2p_tunnel_refused_total 15
+
+# HELP ut_p2p_faults_total Errors of this program around pipes that it survived
+# TYPE ut_p2p_faults_total counter
+ut_p2p_faults_total 16
 
 # HELP ut_nat_type 1 for the kind of NAT that the last check found, 0 for the others
 # TYPE ut_nat_type gauge

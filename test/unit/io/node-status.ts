@@ -1,5 +1,6 @@
 import type { CertificateStatus } from "../../../src/core/certificate-status.ts";
 import type { NatReport } from "../../../src/core/nat/nat-report.ts";
+import { TraversalStats } from "../../../src/core/nat/traversal-stats.ts";
 import type { NetworkStatus, TraversalStatus } from "../../../src/core/nat/traversal-status.ts";
 import type { PipeExplanation } from "../../../src/core/peer/trace.ts";
 import { TunnelCounters } from "../../../src/core/tunnel/counters.ts";
@@ -103,22 +104,10 @@ export function busyCounters(): TunnelCounters {
 /** A process that has done nothing directly; what it knows of its network if `network` says so. */
 export function traversalStatus(some: Partial<TraversalStatus> = {}): TraversalStatus {
   return {
-    stats: {
-      punches_attempted: 0,
-      punches_succeeded: 0,
-      relay_fallbacks: 0,
-      port_mapping_active: false,
-      port_mapping_external: undefined,
-      port_mapping_renewals: 0,
-      ice_success: 0,
-      hardnat_success: 0,
-      fallback_entered: 0,
-      assist_winner_ice: 0,
-      assist_winner_hardnat: 0,
-      time_to_direct: { count: 0, sumMs: 0, buckets: Array(10).fill(0) },
-    },
+    stats: new TraversalStats().snapshot(),
     network: null,
     pipes: [],
+    plane: null,
     ...some,
   };
 }
