@@ -68,7 +68,7 @@ export class HttpsVisitor implements OpenLaneHandlers {
     if (upgrade === undefined || verdict !== undefined) {
       const asked = `${request.method} ${request.target} is no request for ${this.#options.path}`;
       this.#tell(upgrade !== undefined && verdict !== undefined ? verdict : { reason: "visitor", detail: asked });
-      this.#answer(answerVisitor(request, httpDate()));
+      this.#answer(answerVisitor(request, httpDate(), ++this.#requests === MAX_REQUESTS));
       return;
     }
     this.#isOver = true;
@@ -84,7 +84,7 @@ export class HttpsVisitor implements OpenLaneHandlers {
 
   #answer({ bytes, keepsOpen }: PlainAnswer): void {
     const isTaken = this.#lane.write(bytes, 0, bytes.length) === bytes.length;
-    if (isTaken && keepsOpen && ++this.#requests < MAX_REQUESTS) {
+    if (isTaken && keepsOpen) {
       this.#lane.expect(HANDSHAKE_TIMEOUT_MS, () => this.#lane.terminate());
       return;
     }

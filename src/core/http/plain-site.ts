@@ -17,12 +17,13 @@ const REASONS: Record<404 | PlainRefusal, string> = {
 
 /**
  * The web site of a server that has none: every page is missing, for everybody and in the same words, whether or not
- * there is something behind the path for somebody else. `date` is the time as HTTP writes it (RFC 9110 §5.6.7).
+ * there is something behind the path for somebody else. `date` is the time as HTTP writes it (RFC 9110 §5.6.7);
+ * `isLast`: there have been enough requests over this connection.
  */
-export function answerVisitor(request: HttpRequest, date: string): PlainAnswer {
+export function answerVisitor(request: HttpRequest, date: string, isLast: boolean): PlainAnswer {
   // RFC 9112 §3.2.
   if (request.minor === 1 && !request.fields.has("host")) return refuseVisitor(400, date);
-  const keepsOpen = wantsMore(request) && !hasBody(request);
+  const keepsOpen = !isLast && wantsMore(request) && !hasBody(request);
   return { bytes: page(404, date, keepsOpen, request.method !== "HEAD"), keepsOpen };
 }
 

@@ -1,6 +1,6 @@
 import { numberOf } from "../../bytes.ts";
 import { identity } from "./identities.ts";
-import { type TestNode, testClient } from "./nodes.ts";
+import { type Settings, type TestNode, testClient } from "./nodes.ts";
 import { marked, udpEnd } from "./udp-end.ts";
 import { turn } from "./until.ts";
 
@@ -14,9 +14,9 @@ export interface Bystander extends AsyncDisposable {
   finish(): Promise<{ sent: number; back: number[] }>;
 }
 
-/** Its server must have an echo for WireGuard. */
-export async function bystander(serverPort: number): Promise<Bystander> {
-  const node = await testClient(serverPort, await identity({ cn: "bystander" }), { tcp: { lanes: 3 } });
+/** Its server must have an echo for WireGuard. `way` is how it gets there. */
+export async function bystander(serverPort: number, way: Settings["tcp"] = {}): Promise<Bystander> {
+  const node = await testClient(serverPort, await identity({ cn: "bystander" }), { tcp: { ...way, lanes: 3 } });
   const end = await udpEnd();
   let sent = 0;
   let stopping = false;

@@ -13,7 +13,7 @@ export interface Scene extends AsyncDisposable {
 export async function scene(settings: Settings = {}): Promise<Scene> {
   const wg = await udpEnd({ echo: true });
   const server = await testServer(wg.port, settings);
-  const other = await bystander(server.port);
+  const other = await bystander(server.port, settings.tcp);
   return {
     wg,
     server,

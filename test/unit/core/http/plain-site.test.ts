@@ -4,10 +4,10 @@ import { answerVisitor, refuseVisitor } from "../../../../src/core/http/plain-si
 
 const DATE = "Sat, 21 Nov 2026 09:00:00 GMT";
 
-function answer(head: string): { text: string; keepsOpen: boolean } {
+function answer(head: string, isLast = false): { text: string; keepsOpen: boolean } {
   const request = parseRequest(head.replaceAll("\n", "\r\n"));
   if (request === undefined) throw new Error("the test's request is none");
-  const { bytes, keepsOpen } = answerVisitor(request, DATE);
+  const { bytes, keepsOpen } = answerVisitor(request, DATE, isLast);
   return { text: new TextDecoder().decode(bytes), keepsOpen };
 }
 
@@ -36,6 +36,10 @@ describe("every page is missing", () => {
   test("HEAD has the same fields and no body", () => {
     expect(answer("HEAD / HTTP/1.1\nHost: a\n\n")).toEqual({ text: notFound("keep-alive", ""), keepsOpen: true });
   });
+});
+
+test("the last answer of a connection says so", () => {
+  expect(answer("GET / HTTP/1.1\nHost: a\n\n", true)).toEqual({ text: notFound("close"), keepsOpen: false });
 });
 
 test("HTTP/1.1 without Host is a bad request", () => {
