@@ -245,7 +245,9 @@ Next: let runit run "ut -config FILE"; it stays in the foreground, logs to stdou
     const terminal = fakeTerminal();
     const machine = { platform: "linux", uid: 0, home, binary: undefined, hasSystemd: true, run: () => never } as const;
     const run = serviceCommand(machine).run(["uninstall", "--name", name], terminal);
-    expect(run).rejects.toThrow(`Cannot use --name ${JSON.stringify(name)}: expected up to 31 lower-case letters`);
+    await expect(run).rejects.toThrow(
+      `Cannot use --name ${JSON.stringify(name)}: expected up to 31 lower-case letters`,
+    );
   });
 
   test.each([
