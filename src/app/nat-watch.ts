@@ -17,15 +17,17 @@ import { mappingOwner } from "../io/mapping-owner.ts";
 import { type NetworkView, networkView } from "../io/network-view.ts";
 import { pollChanges } from "../io/poll-changes.ts";
 import { type Share, SharedFan } from "../io/shared-fan.ts";
-import { openFan, type UdpFan } from "../io/udp-fan.ts";
+import type { UdpFan } from "../io/udp-fan.ts";
+import { openDirectSockets } from "./direct-sockets.ts";
 import { probeMapping } from "./mapping-probe.ts";
 import { checkNat } from "./nat-check.ts";
 import { NatGlance } from "./nat-glance.ts";
 import { isOtherNat, reportFields } from "./nat-report-log.ts";
-import type { NatView } from "./nat-view.ts";
+import { hostEndpoints, type NatView } from "./nat-view.ts";
 import { openPortMapping, type PortMapping } from "./port-mapping.ts";
 import { PortMappingRecord } from "./port-mapping-record.ts";
 import { ReflexKeeper } from "./reflex-keeper.ts";
+import { SecondFamily } from "./second-family.ts";
 import { ownServer, resolveStunServers, stunServersOf } from "./stun-servers.ts";
 
 const CHECK_EVERY_MS = 3_600_000;
@@ -44,18 +46,18 @@ export interface NatWatchOptions {
 }
 
 /**
- * What a node knows of its network while it runs (`nat.watch`). It opens the one UDP socket of the direct plane and has
- * the gateway map its port; finds out what NAT it is behind, at start, when the network changes and every hour; and
- * makes of that, and of `nat.reflex_override`, the address that it would tell others. What goes wrong is logged, and
+ * What a node knows of its network while it runs (`nat.watch`). It opens the UDP sockets of the direct plane and has the
+ * gateway map the first one's port; finds out what NAT that is behind, at start, when the network changes and every hour;
+ * and makes of that, and of `nat.reflex_override`, the address that it would tell others. What goes wrong is logged, and
  * changes nothing for the tunnel.
  *
  * Throws `io.bind` when `p2p.listen_addr` cannot be had.
  */
 export async function startNatWatch(options: NatWatchOptions): Promise<NatWatch> {
-  const { host, port } = options.config.p2p.listen_addr;
   await using opening = new AsyncDisposableStack();
-  const fan = opening.use(await openFan([{ address: host, port, dontFragment: true }]));
-  const watch = new NatWatch(options, fan, await networkView(familyOf(host)));
+  const fan = opening.use(await openDirectSockets(options.config.p2p.listen_addr, options.log));
+  // Invariant: it has one socket at least.
+  const watch = new NatWatch(options, fan, await networkView(ipFamily((fan.local[0] as Endpoint).address)));
   await watch.begin();
   opening.move();
   return watch;
@@ -65,7 +67,9 @@ export async function startNatWatch(options: NatWatchOptions): Promise<NatWatch>
 export class NatWatch implements AsyncDisposable {
   readonly #options: NatWatchOptions;
   readonly #log: Log;
+  /** The first socket. */
   readonly #local: Endpoint;
+  readonly #second: SecondFamily | undefined;
   readonly #fan: UdpFan;
   readonly #shared: SharedFan;
   readonly #record: PortMappingRecord;
@@ -95,8 +99,10 @@ export class NatWatch implements AsyncDisposable {
     this.#log = options.log;
     this.#fan = fan;
     this.#shared = new SharedFan(fan);
-    // Invariant: it was opened with one socket.
-    this.#local = fan.local[0] as Endpoint;
+    // Invariant: it was opened with one socket at least.
+    const [local, other] = fan.local as [Endpoint, Endpoint?];
+    this.#local = local;
+    this.#second = other && new SecondFamily(other, 1, () => this.onChange());
     this.#record = new PortMappingRecord(options.stats, options.log);
     this.#view = view;
     const [own] = ownServer(options.config);
@@ -154,6 +160,7 @@ export class NatWatch implements AsyncDisposable {
   status(): NetworkStatus {
     return {
       listen: this.#local,
+      listen6: this.#second?.local ?? null,
       nat: this.#report ?? null,
       checkedAt: this.#checkedAt?.toISOString() ?? null,
       checks: this.#checks,
@@ -164,12 +171,9 @@ export class NatWatch implements AsyncDisposable {
   }
 
   view(): NatView {
-    const { addresses, gateway } = this.#view;
-    const first = gateway?.localAddress;
-    const ordered = addresses.toSorted((one, other) => Number(other === first) - Number(one === first));
     return {
-      local: this.#local,
-      addresses: ipScope(this.#local.address) === "unspecified" ? ordered : [this.#local.address],
+      locals: this.#fan.local,
+      hosts: [...hostEndpoints(this.#local, this.#view.addresses, 0), ...(this.#second?.hosts ?? [])],
       nat: this.#report ?? this.#glance?.nat,
       mapped: this.#report?.mapped,
       reflex: this.#reflex.current(),
@@ -177,7 +181,7 @@ export class NatWatch implements AsyncDisposable {
     };
   }
 
-  /** A part in the socket, for everything that arrives on it. */
+  /** A part in the sockets, for everything that arrives on them. */
   share(): Share {
     return this.#shared.share(() => true);
   }
@@ -198,6 +202,7 @@ export class NatWatch implements AsyncDisposable {
     this.#stopping.abort();
     clearTimeout(this.#timer);
     this.#polling[Symbol.dispose]();
+    this.#second?.[Symbol.dispose]();
     this.#reflex[Symbol.dispose]();
     await Promise.all([this.#mapping, this.#glance].map((part) => part?.[Symbol.asyncDispose]()));
     await this.#checking;
@@ -286,15 +291,10 @@ export class NatWatch implements AsyncDisposable {
   }
 
   #shareStun(): Share {
-    return this.#shared.share(({ payload }) => looksLikeStun(payload));
+    return this.#shared.share(({ socket, payload }) => socket === 0 && looksLikeStun(payload));
   }
 
   #resolve(): Promise<StunServer[]> {
     return resolveStunServers(stunServersOf(this.#options.config), { family: ipFamily(this.#local.address) });
   }
-}
-
-/** Names are bound as IPv4 unless they are addresses of the other family. */
-function familyOf(host: string): 4 | 6 {
-  return host.includes(":") ? 6 : 4;
 }

@@ -1,8 +1,9 @@
+import type { Endpoint } from "../core/net/endpoint.ts";
 import type { PeerNetwork } from "../core/peer/peer-options.ts";
 import type { NatView } from "./nat-view.ts";
 
-/** The watch's socket is the first of those that a `Peer` is given. */
-const SHARED_SOCKET = 0;
+/** All that is known of NATs and of outside addresses is so of the watch's first socket. */
+const NAT_SOCKET = 0;
 
 /** Of a node that has no socket to go direct from. */
 export const UNKNOWN_NETWORK: PeerNetwork = {
@@ -13,8 +14,8 @@ export const UNKNOWN_NETWORK: PeerNetwork = {
 };
 
 /** What this node can tell its peers of how to reach it, made of what `NatWatch` knows. */
-export function peerNetwork({ local, addresses, nat, mapped: stun, reflex, portMapping }: NatView): PeerNetwork {
-  const at = (endpoint: PeerNetwork["gathered"]["hosts"][number]["endpoint"]) => ({ endpoint, socket: SHARED_SOCKET });
+export function peerNetwork({ hosts, nat, mapped: stun, reflex, portMapping }: NatView): PeerNetwork {
+  const at = (endpoint: Endpoint) => ({ endpoint, socket: NAT_SOCKET });
   const mapped = portMapping === undefined ? [] : [{ ...at(portMapping), via: "port-mapping" }];
   const told = reflex === null ? [] : [{ ...at(reflex.endpoint), via: reflex.source }];
   // Of a symmetric NAT it is one port of many, but sending there opens the peer's own filter for the whole address.
@@ -23,7 +24,7 @@ export function peerNetwork({ local, addresses, nat, mapped: stun, reflex, portM
     nat: { type: nat?.type ?? "unknown", filtering: nat?.filtering ?? null },
     reflex: reflex?.endpoint,
     gathered: {
-      hosts: addresses.map((address) => at({ address, port: local.port })),
+      hosts,
       reflexive: [...mapped, ...told, ...seen],
     },
     isPortMapped: portMapping !== undefined,

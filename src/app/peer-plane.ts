@@ -189,7 +189,7 @@ export class PeerPlane implements Disposable {
     learn();
     return new PeerSockets(
       watch.share(),
-      [watch.view().local],
+      watch.view().locals,
       {
         datagram: (datagram) => this.#did((time) => this.#peer.handleDatagram(time, datagram)),
         opened: (first, count) => this.#did((time) => this.#peer.socketsOpened(time, first, count)),

@@ -12,6 +12,8 @@ export interface Bind {
   readonly port?: number;
   /** What is too large for its way is lost, not cut in pieces. */
   readonly dontFragment?: boolean;
+  /** An IPv6 wildcard takes its port for IPv6 alone. */
+  readonly ipv6Only?: boolean;
 }
 
 /** Several UDP sockets that belong together: those of one machine. Disposal closes all that are left. */
@@ -41,12 +43,12 @@ export async function openFan(binds: readonly Bind[]): Promise<UdpFan> {
   const errors = { icmp: 0, refused: 0 };
   let receive: (datagram: Datagram) => void = () => {};
 
-  for (const [index, { address = "0.0.0.0", port = 0, dontFragment = false }] of binds.entries()) {
+  for (const [index, { address = "0.0.0.0", port = 0, ...rest }] of binds.entries()) {
     const nameOf = endpoints();
     const socket = await openUdp({
       host: address,
       port,
-      dontFragment,
+      ...rest,
       onDatagram: (payload, fromPort, from) => receive({ socket: index, from: nameOf(from, fromPort), payload }),
       onDrop: (_reason, count) => {
         errors.refused += count;

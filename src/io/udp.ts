@@ -18,6 +18,8 @@ export interface UdpOptions {
   readonly connect?: { readonly host: string; readonly port: number };
   /** What is too large for its way is lost, not cut in pieces; where the system can. */
   readonly dontFragment?: boolean;
+  /** An IPv6 wildcard takes its port for IPv6 alone. */
+  readonly ipv6Only?: boolean;
   /** `datagram` is the receiver's to keep. */
   onDatagram(datagram: Uint8Array, port: number, address: string): void;
   /** Datagrams were dropped: the system refused them, too many waited for the socket, or it was closed. */
@@ -201,8 +203,10 @@ interface Handlers {
 
 type BunSocket = Bun.udp.Socket<"uint8array"> | Bun.udp.ConnectedSocket<"uint8array">;
 
-async function bind({ host, port, connect }: UdpOptions, { data, drain, error }: Handlers): Promise<BunSocket> {
-  const common = { hostname: host, port, binaryType: "uint8array" } as const;
+async function bind({ host, port, connect, ipv6Only }: UdpOptions, { data, drain, error }: Handlers): Promise<BunSocket> {
+  // Undocumented: usockets' LIBUS_SOCKET_IPV6_ONLY.
+  const flags = ipv6Only === true ? 8 : 0;
+  const common = { hostname: host, port, binaryType: "uint8array", flags } as const;
   // Bun's types hand an `error` handler the socket; in truth the error is its only argument (FINDINGS).
   const socket = { data, drain, error: (cause: unknown) => error(cause as Error) };
   try {

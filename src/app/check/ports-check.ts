@@ -33,7 +33,8 @@ function wantedPorts(config: Config): WantedPort[] {
     for (const [index, address] of server.stun.listen.entries()) want(`server.stun.listen[${index}]`, "udp", address);
   if (roles.includes("relay"))
     for (const [index, { listen_addr }] of relay.entries()) want(`relay[${index}].listen_addr`, "udp", listen_addr);
-  if (roles.some(isPeerRole) || nat.watch) want("p2p.listen_addr", "udp", p2p.listen_addr);
+  if (roles.some(isPeerRole) || nat.watch)
+    for (const address of p2p.listen_addr) want("p2p.listen_addr", "udp", address);
   return wanted.filter(({ address }) => address.port !== 0);
 }
 

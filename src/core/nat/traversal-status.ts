@@ -33,6 +33,8 @@ export interface PlaneStatus {
 export interface NetworkStatus {
   /** The UDP socket that all of this is about. */
   readonly listen: Endpoint;
+  /** The one of IPv6 beside it, for peers; null where there is none. */
+  readonly listen6: Endpoint | null;
   /** The last check's; null while the first one runs. */
   readonly nat: NatReport | null;
   /** When that check ended, ISO 8601. */

@@ -140,6 +140,7 @@ export function pipeExplanation(some: Partial<PipeExplanation> = {}): PipeExplan
 export function networkStatus(some: Partial<NetworkStatus> = {}): NetworkStatus {
   const external = { address: "203.0.113.7", port: 40_000 };
   return {
+    listen6: null,
     listen: { address: "0.0.0.0", port: 40_000 },
     nat: coneReport,
     checkedAt: "2026-01-31T12:00:00.000Z",
