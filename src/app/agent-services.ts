@@ -2,12 +2,14 @@ import { formatAddress } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
 import type { PipeId } from "../core/peer/peer-event.ts";
 import { FlowTable, type IdleFlow } from "../core/pipe/flow-table.ts";
+import { SOCKS_SERVICE } from "../core/socks/service.ts";
 import { now } from "../io/clock.ts";
 import { type DebouncedLog, debounced, type Log } from "../io/log.ts";
 import { openUdp, type UdpSocket } from "../io/udp.ts";
 import { bindTowards } from "./bind-towards.ts";
 import { FlowTimer } from "./flow-timer.ts";
 import type { Pipes, PipeUser } from "./peer-plane.ts";
+import type { SocksAgent } from "./socks-agent.ts";
 
 type UdpService = Config["services"]["udp"][number];
 
@@ -21,17 +23,20 @@ const EARLY_PACKETS = 256;
 const QUIET_MS = 5_000;
 
 /**
- * The agent role: UDP services by name, each for the certificate names that its `allow` has. A flow of a pipe is a
+ * The agent role: a way out for `ut socks`, and UDP services by name, each for the certificate names that its `allow` has. A flow of a pipe is a
  * socket of its own towards the service's target, so that the service tells its clients apart.
  */
 export class AgentServices implements Disposable {
   readonly #services: ReadonlyMap<string, UdpService>;
+  /** The one service that is not UDP; undefined where nobody is allowed to use it. */
+  readonly socks: SocksAgent | undefined;
   readonly #log: Log;
   readonly #pipes = new Map<PipeId, AgentPipe>();
   /** Datagrams that came to nothing at the edge to the services. */
   dropped = 0;
 
-  constructor(services: Config["services"]["udp"], log: Log) {
+  constructor(services: Config["services"]["udp"], log: Log, socks?: SocksAgent) {
+    this.socks = socks;
     this.#services = new Map(services.map((service) => [service.name, service]));
     this.#log = log;
   }
@@ -44,11 +49,13 @@ export class AgentServices implements Disposable {
   }
 
   authorise(cn: string, service: string): boolean {
+    if (service === SOCKS_SERVICE) return this.socks?.authorise(cn) === true;
     return this.#services.get(service)?.allow.includes(cn) === true;
   }
 
   /** A pipe that `authorise` let in. */
   accept(plane: Pipes, pipe: PipeId, service: string, peer: string): PipeUser {
+    if (service === SOCKS_SERVICE && this.socks !== undefined) return this.socks.accept(plane, pipe, peer);
     // Invariant: only services that are there authorise anybody.
     const { target } = this.#services.get(service) as UdpService;
     const opened = new AgentPipe(this, plane, pipe, target, this.#log.child({ peer, service }));
@@ -75,6 +82,7 @@ export class AgentServices implements Disposable {
   [Symbol.dispose](): void {
     for (const pipe of this.#pipes.values()) pipe[Symbol.dispose]();
     this.#pipes.clear();
+    this.socks?.[Symbol.dispose]();
   }
 }
 

@@ -21,7 +21,15 @@ export class Agent implements Role {
   }
 
   status(): NodeStatus {
-    return peerStatus("agent", this.#identity, this.#plane, "", this.#uplink);
+    const { socks } = this.#services;
+    return {
+      ...peerStatus("agent", this.#identity, this.#plane, "", this.#uplink),
+      ...(socks === undefined ? {} : { socks: socks.status() }),
+    };
+  }
+
+  async leave(): Promise<void> {
+    await this.#services.socks?.end();
   }
 
   drain(deadline: AbortSignal): Promise<void> {

@@ -10,7 +10,6 @@ import { type Credentials, loadCredentials } from "../io/credentials.ts";
 import { serveHttp } from "../io/http.ts";
 import { createLog, type Log } from "../io/log.ts";
 import { createMetrics } from "../io/metrics.ts";
-import type { Usage } from "../io/pki.ts";
 import { openSupervisor } from "../io/supervisor.ts";
 import { unlessAborted } from "../io/unless-aborted.ts";
 import { Agent } from "./agent.ts";
@@ -22,6 +21,9 @@ import { startRelay } from "./relay.ts";
 import type { NodeIdentity, Role, RoleContext } from "./role.ts";
 import { certificateStatus, SeenCertificates } from "./seen-certificates.ts";
 import { startServer } from "./server.ts";
+import { certificateNeeds } from "./settings.ts";
+import { startSocks } from "./socks.ts";
+import { openSocksAgent } from "./socks-agent.ts";
 import { Uplink } from "./uplink.ts";
 
 /** How long SIGTERM may take to send what waits. */
@@ -98,7 +100,8 @@ function isLoopback(host: string): boolean {
 }
 
 async function drain({ roles, watch, plane }: Parts, uplink: Uplink | undefined, deadline: AbortSignal): Promise<void> {
-  // Peers are told over the lanes that go next.
+  // Peers are told over the pipes, and these over the lanes, that go next.
+  await unlessAborted(Promise.all(roles.map((role) => role.leave?.())), deadline);
   plane?.end();
   const unwatched = unlessAborted(Promise.resolve(watch?.[Symbol.asyncDispose]()), deadline);
   await Promise.all([...roles.map((role) => role.drain(deadline)), unwatched]);
@@ -125,10 +128,8 @@ interface Start {
 }
 
 async function loadIdentity(config: Config, log: Log): Promise<Credentials> {
-  // An end of pipes is dialled by nobody: its certificate signs, and proves it to the server.
-  const needs = new Set(config.roles.map((role): Usage => (role === "server" ? "serverAuth" : "clientAuth")));
   const { ca_cert, cert, key } = config.tls;
-  const credentials = await loadCredentials({ ca: ca_cert, cert, key }, { needs: [...needs] });
+  const credentials = await loadCredentials({ ca: ca_cert, cert, key }, { needs: certificateNeeds(config) });
   for (const { cause, remedy } of credentials.warnings)
     log.warn("certificate_warning", { detail: `${cause}: see "${remedy}"` });
   return credentials;
@@ -158,7 +159,7 @@ async function startPeerRoles(start: Start): Promise<void> {
   if (parts.watch !== undefined) disposal.use(parts.watch);
   if (roles.length === 0 || uplink === undefined) return;
   const context = contextOf(roles.join("+"));
-  const services = new AgentServices(roles.includes("agent") ? config.services.udp : [], contextOf("agent").log);
+  const services = await openServices(start);
   const plane: PeerPlane = disposal.use(
     new PeerPlane({
       config,
@@ -180,10 +181,22 @@ async function startPeerRoles(start: Start): Promise<void> {
     const started =
       role === "agent"
         ? new Agent(identity, plane, services, teller)
-        : await startRelay(config.relay, identity, plane, teller, contextOf("relay").log);
+        : role === "relay"
+          ? await startRelay(config.relay, identity, plane, teller, contextOf("relay").log)
+          : await startSocks(config.socks, identity, plane, teller, contextOf("socks").log);
     parts.roles.push(disposal.use(started));
     teller = undefined;
   }
+}
+
+/** What an agent serves; nothing where this node is none. */
+async function openServices({ config, identity, contextOf, parts }: Start): Promise<AgentServices> {
+  const { log } = contextOf("agent");
+  if (!config.roles.includes("agent")) return new AgentServices([], log);
+  const { udp, socks: service } = config.services;
+  if (service.allow.length === 0) return new AgentServices(udp, log);
+  const reflexAddress = () => parts.watch?.status().reflex?.endpoint.address;
+  return new AgentServices(udp, log, await openSocksAgent({ service, identity, reflexAddress, log }));
 }
 
 /** Traffic needs no part of it: a socket that cannot be had is a warning, and everything goes through the server. */

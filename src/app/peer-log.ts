@@ -1,6 +1,7 @@
 import type { TraversalStats } from "../core/nat/traversal-stats.ts";
 import { formatEndpoint } from "../core/net/endpoint.ts";
 import { type AttemptReport, CANCELLED_VERDICTS, type PeerEvent, type PipeId } from "../core/peer/peer-event.ts";
+import { SOCKS_SERVICE } from "../core/socks/service.ts";
 import type { Log } from "../io/log.ts";
 
 /** Whose pipe it is, for every line about it. */
@@ -98,6 +99,7 @@ export class PeerLog {
     if (staysOnRelay) this.#log.info("pipe_stays_on_relay", fields);
     if (report.mode === "off") return;
     if (this.#pipes.get(pipe)?.side === "responder") this.#log.info("agent_hardnat_diag", fields);
+    else if (this.#pipes.get(pipe)?.service === SOCKS_SERVICE) this.#log.info("socks_hardnat_diag", fields);
     else this.#log.info("relay_hardnat_diag", fields);
   }
 

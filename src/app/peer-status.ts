@@ -1,3 +1,4 @@
+import type { PeerRole } from "../config/roles.ts";
 import type { NodeStatus } from "../core/tunnel/status.ts";
 import type { PeerPlane } from "./peer-plane.ts";
 import type { NodeIdentity } from "./role.ts";
@@ -5,7 +6,7 @@ import type { Uplink } from "./uplink.ts";
 
 /** What the roles that are ends of pipes tell of themselves, and of the lanes if nobody else in the process does. */
 export function peerStatus(
-  role: "agent" | "relay",
+  role: PeerRole,
   identity: NodeIdentity,
   plane: PeerPlane,
   listen: string,

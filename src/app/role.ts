@@ -24,6 +24,8 @@ export interface RoleContext {
 /** A running role. Disposal ends it at once; `drain` before it loses nothing that was accepted. */
 export interface Role extends AsyncDisposable {
   status(): NodeStatus;
+  /** Tell peers that this role goes, while there are still pipes to them. */
+  leave?(): Promise<void>;
   /** Send what waits, say GOODBYE, wait for the peers; `deadline` cuts it short. */
   drain(deadline: AbortSignal): Promise<void>;
   /** The client's UDP port, or the server's TCP port; the port that was really bound. */

@@ -2,6 +2,7 @@ import type { Config } from "../config/schema.ts";
 import type { HardNatOptions } from "../core/peer/peer-options.ts";
 import type { QueueLimits } from "../core/tunnel/queue.ts";
 import type { SessionOptions } from "../core/tunnel/session.ts";
+import type { CertificateNeed } from "../io/credential-checks.ts";
 import type { LaneTuning } from "./lane-tuner.ts";
 
 /** One TLS record holds 16 KiB: a larger batch is two of them, a smaller one wastes its 22 bytes of overhead. */
@@ -29,6 +30,15 @@ export function laneTuning(config: Config): LaneTuning {
     sendBuffer: config.tcp.sndbuf,
     receiveBuffer: config.tcp.rcvbuf,
   };
+}
+
+/** What a node does with its certificate. */
+export function certificateNeeds({ roles, services }: Config): readonly CertificateNeed[] {
+  // An end of pipes is dialled by nobody: its certificate signs, and proves it to the server.
+  const needs = roles.map((role): CertificateNeed => (role === "server" ? "serverAuth" : "clientAuth"));
+  // But the streams of `ut socks` are connections, end to end.
+  if (roles.includes("agent") && services.socks.allow.length > 0) needs.push("agent");
+  return [...new Set(needs)];
 }
 
 /** The section `hard_nat` in the words of the peer engine. */

@@ -11,6 +11,7 @@ const COMMANDS = {
   server: async () => (await import("./run.ts")).server,
   agent: async () => (await import("./run.ts")).agent,
   relay: async () => (await import("./run.ts")).relay,
+  socks: async () => (await import("./run.ts")).socks,
   demo: async () => (await import("./demo.ts")).demo,
   bench: async () => (await import("./bench.ts")).bench,
   check: async () => (await import("./check.ts")).check,

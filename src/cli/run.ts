@@ -25,7 +25,7 @@ export const run: Command = {
 
 Run the role (${ANY_ROLE}) that FILE names, until SIGTERM or SIGINT. Then what was accepted is
 delivered (for at most 2 s) and every lane gets a GOODBYE; a second signal ends at once. Logs are JSON lines on stdout.
-A node that watches its network (nat.watch, agent, relay) reads nat.reflex_override from FILE again on SIGHUP.
+A node that watches its network (nat.watch, agent, relay, socks) reads nat.reflex_override from FILE again on SIGHUP.
 
   -config, --config, -c FILE   YAML; ut config example prints one
   --credentials DIR            take tls.ca_cert, tls.cert and tls.key from files of these names in DIR, those that
@@ -36,11 +36,13 @@ A node that watches its network (nat.watch, agent, relay) reads nat.reflex_overr
 export const client = roleCommand("client", "carry a local UDP port to a server");
 export const server = roleCommand("server", "end lanes and forward to the local WireGuard");
 export const agent = roleCommand("agent", "offer UDP services to other peers, by name");
-export const relay = roleCommand("relay", "local UDP ports that lead to services of an agent", {
+const withHardNat = {
   flags: HARD_NAT_FLAGS,
-  override: (config, flags) => ({ ...config, hard_nat: withHardNatFlags(config.hard_nat, flags) }),
+  override: (config: Config, flags: ParsedFlags) => ({ ...config, hard_nat: withHardNatFlags(config.hard_nat, flags) }),
   help: HARD_NAT_HELP,
-});
+};
+export const relay = roleCommand("relay", "local UDP ports that lead to services of an agent", withHardNat);
+export const socks = roleCommand("socks", "a SOCKS5 and HTTP proxy that comes out at an agent", withHardNat);
 
 function roleCommand(role: Role, summary: string, more: RunKind & { readonly help?: string } = {}): Command {
   const { help, ...kind } = more;

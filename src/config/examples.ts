@@ -2,6 +2,7 @@ import agentYaml from "../../config/agent.yaml" with { type: "text" };
 import clientYaml from "../../config/client.yaml" with { type: "text" };
 import relayYaml from "../../config/relay.yaml" with { type: "text" };
 import serverYaml from "../../config/server.yaml" with { type: "text" };
+import socksYaml from "../../config/socks.yaml" with { type: "text" };
 import type { Role } from "./roles.ts";
 
 /**
@@ -13,4 +14,5 @@ export const EXAMPLES: Readonly<Record<Role, string>> = {
   server: serverYaml,
   agent: agentYaml,
   relay: relayYaml,
+  socks: socksYaml,
 };

@@ -9,7 +9,8 @@ import type { Config } from "./schema.ts";
  * Passwords are not shown.
  */
 export function plainConfig(config: Config): Record<string, unknown> {
-  return plain(config) as Record<string, unknown>;
+  const users = Object.fromEntries(Object.keys(config.socks.users).map((user) => [user, "***"]));
+  return plain({ ...config, socks: { ...config.socks, users } }) as Record<string, unknown>;
 }
 
 /** `plainConfig` as YAML. `parseConfig` reads the same config back from it, but for passwords. */

@@ -65,7 +65,7 @@ function withoutEmptySections(value: unknown, path: readonly string[] = []): unk
   if (path.length === MAX_SECTION_DEPTH) return value;
   const entries = Object.entries(value).flatMap(([key, child]) => {
     const childPath = [...path, key];
-    if (child === null && schemaAt(childPath)?.type === "object") return [];
+    if (child === null && schemaAt(childPath)?.properties !== undefined) return [];
     return [[key, withoutEmptySections(child, childPath)]];
   });
   return Object.fromEntries(entries);

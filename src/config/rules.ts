@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { SOCKS_SERVICE } from "../core/socks/service.ts";
 import { type Address, isWildcard } from "./address.ts";
 import { ANY_ROLE, isPeerRole, type Role } from "./roles.ts";
 import type { Settings } from "./schema.ts";
@@ -34,6 +35,7 @@ export function checkRules(settings: Settings, context: Context): void {
   }
   if (roles.includes("relay")) checkRelays(settings, context, roles);
   if (roles.includes("agent")) checkServiceNames(settings, context);
+  if (roles.includes("socks")) checkSocks(settings, context, roles);
   checkTtl(settings, context);
   if (roles.some(isPeerRole) || sound(settings, context, "nat", "watch") === true)
     checkP2pPort(settings, context, roles);
@@ -100,10 +102,30 @@ function checkRelays(settings: Settings, context: Context, roles: readonly Role[
   }
 }
 
+/** A proxy leads somewhere, has a port of its own, and is not for strangers. */
+function checkSocks(settings: Settings, context: Context, roles: readonly Role[]): void {
+  if (!isFaulty(context, ["socks", "to"]) && settings.socks.to === undefined)
+    report(context, ["socks", "to"], "the certificate name of an agent", { neededBy: "socks" });
+  const path = ["socks", "listen_addr"];
+  if (isFaulty(context, path)) return;
+  const { listen_addr: listen, users } = settings.socks;
+  const isOpen = !isFaulty(context, ["socks", "users"]) && Object.keys(users).length === 0;
+  if (isOpen && !isLoopback(listen.host))
+    report(context, path, "a loopback address, as anybody who reaches another one could use it; or set socks.users");
+  const status = sound(settings, context, "metrics", "listen_addr");
+  if (status !== undefined && collides(listen, status))
+    report(context, path, "a port of its own", { conflictsWith: ["metrics", "listen_addr"] });
+  const lanes = roles.includes("server") ? sound(settings, context, "tcp", "listen_addr") : undefined;
+  if (lanes !== undefined && collides(listen, lanes))
+    report(context, path, "a port of its own", { conflictsWith: ["tcp", "listen_addr"] });
+}
+
 function checkServiceNames(settings: Settings, context: Context): void {
   if (isFaulty(context, ["services", "udp"])) return;
   const { udp } = settings.services;
   for (const [index, { name }] of udp.entries()) {
+    if (name === SOCKS_SERVICE)
+      report(context, ["services", "udp", index, "name"], `another name: "${name}" is what ut socks asks for`);
     const other = udp.slice(0, index).findIndex((one) => one.name === name);
     if (other === -1) continue;
     const conflictsWith = ["services", "udp", other, "name"];
@@ -116,18 +138,13 @@ function checkTtl(settings: Settings, context: Context): void {
   report(context, ["hard_nat", "no_ttl"], "either ttl or no_ttl", { conflictsWith: ["hard_nat", "ttl"] });
 }
 
-/** The sockets of the direct plane: of different families, and beside the other UDP sockets of this process. */
+/** The socket of the direct plane beside the other UDP sockets of this process. */
 function checkP2pPort(settings: Settings, context: Context, roles: readonly Role[]): void {
   const own = sound(settings, context, "p2p", "listen_addr");
   const path = ["p2p", "listen_addr"];
   if (own === undefined) return;
-  const [one, other] = own;
-  if (one !== undefined && other !== undefined && isV6(one) === isV6(other))
-    report(context, [...path, 1], "one address of IPv4 and one of IPv6", { conflictsWith: [...path, 0] });
-  const clash = (taken: Address, conflictsWith: KeyPath) => {
-    // One that is of IPv6 beside one of IPv4 leaves IPv4 to others.
-    if (own.some((mine) => collides(mine, taken) && (own.length === 1 || isV6(taken) || !isV6(mine))))
-      report(context, path, "a port of its own", { conflictsWith });
+  const clash = (other: Address, conflictsWith: KeyPath) => {
+    if (collides(own, other)) report(context, path, "a port of its own", { conflictsWith });
   };
   const local = sound(settings, context, "udp", "listen_addr");
   if (roles.includes("client") && local !== undefined) clash(local, ["udp", "listen_addr"]);
@@ -161,12 +178,8 @@ function sameHost(one: string, other: string): boolean {
   return [one, other].includes("localhost") && isLoopback(one) && isLoopback(other);
 }
 
-function isV6({ host }: Address): boolean {
-  return host.includes(":");
-}
-
 function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\./.test(host);
+  return host === "localhost" || host === "::1" || /^127(?:\.\d+){3}$/.test(host);
 }
 
 /** A key's parsed value, or undefined where it, or what it stands in, is already reported as wrong. */

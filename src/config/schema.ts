@@ -12,6 +12,7 @@ import { queueSection } from "./sections/queue.ts";
 import { relaySection } from "./sections/relay.ts";
 import { serverSection } from "./sections/server.ts";
 import { servicesSection } from "./sections/services.ts";
+import { socksSection } from "./sections/socks.ts";
 import { tcpSection } from "./sections/tcp.ts";
 import { tlsSection } from "./sections/tls.ts";
 import { udpSection } from "./sections/udp.ts";
@@ -43,6 +44,7 @@ const settings = mapping({
   hard_nat: hardNatSection.prefault({}),
   relay: relaySection,
   services: servicesSection.prefault({}),
+  socks: socksSection.prefault({}),
 });
 
 /** The file key for key, with defaults in place, before `role` and `roles` became one. */

@@ -2,6 +2,7 @@ import type { KeyObject, X509Certificate } from "node:crypto";
 import { commonNameOf } from "../core/common-name.ts";
 import type { Usage } from "./pki.ts";
 import { findChain } from "./pki-chain.ts";
+import { agentHost } from "./pki-hosts.ts";
 import { daysLeft, formatTime, formatTimeLeft, validityAt } from "./pki-validity.ts";
 
 /** Stable names of what can be wrong, for `ut check --json` and tests. Append-only. */
@@ -46,6 +47,9 @@ export interface Material {
   readonly now: Date;
 }
 
+/** What a node does with its certificate: dial, be dialled, be dialled by peers as an agent (`CN.ut.internal`). */
+export type CertificateNeed = Usage | "agent";
+
 export interface Verdict {
   readonly problems: readonly CredentialProblem[];
   /** The CN, valid when there are no problems. */
@@ -64,7 +68,7 @@ const USAGE_OIDS: Record<Usage, string> = {
 };
 
 /** Every check that a TLS peer will make, and the ones that it would make too late; the most telling cause first. */
-export function checkMaterial(material: Material, needs: readonly Usage[]): Verdict {
+export function checkMaterial(material: Material, needs: readonly CertificateNeed[]): Verdict {
   const name = checkName(material.leaf);
   const chain = checkChain(material);
   const problems = [
@@ -73,7 +77,9 @@ export function checkMaterial(material: Material, needs: readonly Usage[]): Verd
     checkKey(material),
     chain.problem,
     ...chain.path.map((certificate) => checkValidity(material, certificate, name.cn)),
-    ...needs.map((usage) => checkUsage(material.leaf, usage, name.cn)),
+    ...needs.map((need) =>
+      need === "agent" ? checkAgent(material.leaf, name.cn) : checkUsage(material.leaf, need, name.cn),
+    ),
     needs.includes("serverAuth") ? checkHosts(material.leaf, name.cn) : undefined,
   ];
   return { problems: problems.filter((one) => one !== undefined).map(locate), cn: name.cn, path: chain.path };
@@ -198,6 +204,15 @@ function checkHosts(leaf: X509Certificate, cn: string): Found | undefined {
     cause,
     remedy: `issue it with "ut pki issue --cn ${cn} --host HOST --force"`,
   };
+}
+
+/** Peers dial an agent by the name that only `--agent` grants. */
+function checkAgent(leaf: X509Certificate, cn: string): Found | undefined {
+  const isServer = extendedKeyUsages(leaf)?.includes(USAGE_OIDS.serverAuth) === true;
+  const { value } = agentHost(cn);
+  if (isServer && leaf.checkHost(value) !== undefined) return undefined;
+  const cause = `it is not an agent's (serverAuth for ${value}), which services.socks needs: peers' ut socks would refuse it`;
+  return { at: "cert", reason: "usage", cause, remedy: `issue it with "ut pki issue --cn ${cn} --agent --force"` };
 }
 
 /** Node calls the extended key usages `keyUsage`. */

@@ -3,6 +3,7 @@ import { createPrivateKey } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { UtError } from "../core/error.ts";
 import {
+  type CertificateNeed,
   type CredentialProblem,
   type CredentialWarning,
   checkMaterial,
@@ -10,7 +11,6 @@ import {
   warnAbout,
 } from "./credential-checks.ts";
 import { certificatesIn, holdsEncryptedKey, holdsPrivateKey } from "./pem.ts";
-import type { Usage } from "./pki.ts";
 
 /** The paths of `tls.ca_cert`, `tls.cert` and `tls.key`. */
 export interface CredentialFiles {
@@ -21,7 +21,7 @@ export interface CredentialFiles {
 
 export interface CredentialOptions {
   /** What the node's roles do with the certificate: dial (clientAuth), be dialled (serverAuth), or both. */
-  readonly needs: readonly Usage[];
+  readonly needs: readonly CertificateNeed[];
   /** The clock, now by default. */
   readonly now?: Date;
 }

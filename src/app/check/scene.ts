@@ -5,8 +5,8 @@ import { UtError } from "../../core/error.ts";
 import { buildInfo } from "../../io/build-info.ts";
 import { type Credentials, type Examination, examineCredentials } from "../../io/credentials.ts";
 import { type ResolvedAddress, resolveAll } from "../../io/happy-eyeballs.ts";
-import type { Usage } from "../../io/pki.ts";
 import { type WireGuardInterface, wireGuardInterfaces } from "../../io/wireguard.ts";
+import { certificateNeeds } from "../settings.ts";
 import { type RunningNode, runningNode } from "./running-node.ts";
 import { type ServerRoute, serverRoute } from "./server-route.ts";
 import { type Talk, talkToServer } from "./server-talk.ts";
@@ -55,8 +55,7 @@ export class Scene {
 
   get credentials(): Promise<Examination> {
     const { ca_cert: ca, cert, key } = this.config.tls;
-    const needs = this.config.roles.map((role): Usage => (role === "server" ? "serverAuth" : "clientAuth"));
-    this.#credentials ??= examineCredentials({ ca, cert, key }, { needs: [...new Set(needs)] });
+    this.#credentials ??= examineCredentials({ ca, cert, key }, { needs: certificateNeeds(this.config) });
     return this.#credentials;
   }
 

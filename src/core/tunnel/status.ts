@@ -1,4 +1,5 @@
 import type { SignalStatus } from "../signal/signal-status.ts";
+import type { SocksStatus } from "../socks/socks-status.ts";
 import type { StunServerCounters } from "../stun/server.ts";
 import type { TunnelCounters } from "./counters.ts";
 import type { MoveReason } from "./server-choice.ts";
@@ -8,7 +9,7 @@ import type { MoveReason } from "./server-choice.ts";
  * A snapshot, made when asked for; nothing on the hot path keeps it up to date.
  */
 export interface NodeStatus {
-  readonly role: "client" | "server" | "agent" | "relay";
+  readonly role: "client" | "server" | "agent" | "relay" | "socks";
   /** CN of this node's own certificate, and when it ends (ISO 8601). */
   readonly cn: string;
   readonly certificateNotAfter: string;
@@ -31,6 +32,8 @@ export interface NodeStatus {
   readonly stun: StunStatus | undefined;
   /** The server's control connections; absent where it brings no peers together (`server.peers: false`). */
   readonly signals?: SignalStatus | undefined;
+  /** The proxy of a socks role, the exit of an agent that has one. */
+  readonly socks?: SocksStatus | undefined;
 }
 
 /** A client's servers, by `host:port`, and how often it moved to another one and back. */

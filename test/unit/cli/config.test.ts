@@ -38,7 +38,7 @@ describe("ut config example", () => {
 
   test("suggests a role for a misspelt one, and takes no more than one", async () => {
     expect(await run("example", "sever")).toEqual({
-      error: `usage.bad-value: Cannot run ut config example: expected client, server, agent, relay, got "sever"; did you mean "server"`,
+      error: `usage.bad-value: Cannot run ut config example: expected client, server, agent, relay, socks, got "sever"; did you mean "server"`,
     });
     expect(await run("example", "client", "server")).toEqual({
       error: `usage.bad-value: Cannot run ut config example: expected nothing more, got "server"`,
@@ -52,6 +52,9 @@ describe("ut config show", () => {
 tcp:
   listen_addr: 0.0.0.0:5443
   lanes: 5
+  transport: tcp
+  wss:
+    path: /ut
   tcp_nodelay: true
   tcp_buf: 16384
   idle_seconds: 120
@@ -123,6 +126,12 @@ hard_nat:
 relay: []
 services:
   udp: []
+  socks:
+    allow: []
+    destinations: []
+socks:
+  listen_addr: 127.0.0.1:1080
+  users: {}
 `;
 
   test("prints the config in effect, every default filled in", async () => {

@@ -132,25 +132,7 @@ const KEYS: Record<string, KeyCase> = {
     refuses: ["", "203.0.113.7:3478", 3478, true, { a: 1 }, Array(9).fill("203.0.113.7:3478")],
   },
   "server.peers": trueOrFalse(true),
-  "p2p.listen_addr": {
-    expected: `host:port such as "0.0.0.0:0"`,
-    fallback: [
-      { host: "0.0.0.0", port: 0 },
-      { host: "::", port: 0 },
-    ],
-    takes: [
-      ["127.0.0.1:0", [{ host: "127.0.0.1", port: 0 }]],
-      [":9", [{ host: "::", port: 9 }]],
-      [
-        ["[::1]:65535", "127.0.0.1:9"],
-        [
-          { host: "::1", port: 65_535 },
-          { host: "127.0.0.1", port: 9 },
-        ],
-      ],
-    ],
-    refuses: ["", "127.0.0.1", 5443, true, { host: "a", port: 1 }],
-  },
+  "p2p.listen_addr": listener("0.0.0.0:0", { host: "0.0.0.0", port: 0 }),
   "p2p.direct": trueOrFalse(true),
   "p2p.port_mapping": trueOrFalse(true),
   "p2p.include_loopback": trueOrFalse(false),
@@ -190,6 +172,35 @@ const KEYS: Record<string, KeyCase> = {
       [[{ name: "wg_1.a-b", target: "[::1]:9" }], [{ name: "wg_1.a-b", target: { host: "::1", port: 9 }, allow: [] }]],
     ],
     refuses: ["", 5, true, { a: 1 }, Array(65).fill({ name: "wg", target: "127.0.0.1:9" })],
+  },
+  "services.socks.allow": {
+    expected: "a list of certificate names",
+    fallback: [],
+    takes: [same([]), same(["home-1.example"])],
+    refuses: ["home", { a: 1 }, 5],
+  },
+  "services.socks.destinations": {
+    expected: `a list of up to 256 destinations such as ["public", "192.168.1.0/24:443", "*.example.com"]`,
+    fallback: [],
+    takes: [same([]), same(["public:443", "*.a:80-90", "10.0.0.0/8", "[fd00::/8]:1"])],
+    refuses: ["public", { a: 1 }, 5, Array(257).fill("public")],
+  },
+  "socks.listen_addr": listener("127.0.0.1:1080", { host: "127.0.0.1", port: 1080 }),
+  "socks.to": { expected: CN, fallback: undefined, takes: [same("office")], refuses: ["", "a b", 5, ["office"]] },
+  "socks.users": {
+    expected: "a mapping of users to passwords, each a text of 1 to 255 bytes",
+    fallback: {},
+    takes: [same({}), same({ ann: "é".repeat(127), ["b".repeat(255)]: "x" })],
+    refuses: [
+      "ann",
+      5,
+      ["ann"],
+      { ann: "" },
+      { ann: 1_234 },
+      { "": "a" },
+      { ann: "é".repeat(128) },
+      { ann: ["secret"] },
+    ],
   },
   "nat.watch": trueOrFalse(false),
   "nat.stun_servers": {

@@ -101,10 +101,7 @@ describe("the seed's config", () => {
         },
         p2p: {
           direct: true,
-          listen_addr: [
-            { host: "0.0.0.0", port: 0 },
-            { host: "::", port: 0 },
-          ],
+          listen_addr: { host: "0.0.0.0", port: 0 },
           port_mapping: true,
           include_loopback: false,
           prefer: "auto",
@@ -123,7 +120,8 @@ describe("the seed's config", () => {
           assist_delay_ms: 300,
         },
         relay: [],
-        services: { udp: [] },
+        services: { udp: [], socks: { allow: [], destinations: [] } },
+        socks: { listen_addr: { host: "127.0.0.1", port: 1080 }, to: undefined, users: {} },
       }));
 
   test("states the defaults: a config without its optional keys is the same", () => {

@@ -21,17 +21,17 @@ const INVALID: Record<string, [text: string, ...problems: string[]]> = {
   "keys in the wrong place, or in none": [
     `role: server\nlanes: 5\nlisten_addr: ":1"\nverbose: true\n${TLS}log: { verbose: true }\n`,
     `ut.yaml:2:1: lanes: expected a key of the config, got "lanes"; did you mean "tcp.lanes"`,
-    `ut.yaml:3:1: listen_addr: expected a key of the config, got "listen_addr"; did you mean "tcp.listen_addr", "udp.listen_addr", "metrics.listen_addr" or "p2p.listen_addr"`,
-    `ut.yaml:4:1: verbose: expected a key of the config, got "verbose"; known here: role, roles, tcp, udp, queue, metrics, tls, log, server, p2p, nat, hard_nat, relay, services`,
+    `ut.yaml:3:1: listen_addr: expected a key of the config, got "listen_addr"; did you mean "tcp.listen_addr", "udp.listen_addr", "metrics.listen_addr", "p2p.listen_addr" or "socks.listen_addr"`,
+    `ut.yaml:4:1: verbose: expected a key of the config, got "verbose"; known here: role, roles, tcp, udp, queue, metrics, tls, log, server, p2p, nat, hard_nat, relay, services, socks`,
     `ut.yaml:6:8: log.verbose: expected a key of log, got "verbose"; known here: level`,
   ],
   "a key with odd characters": [
     `role: server\n"a b\\e": 1\n${TLS}`,
-    `ut.yaml:2:1: "a b\\u001b": expected a key of the config, got "a b\\u001b"; known here: role, roles, tcp, udp, queue, metrics, tls, log, server, p2p, nat, hard_nat, relay, services`,
+    `ut.yaml:2:1: "a b\\u001b": expected a key of the config, got "a b\\u001b"; known here: role, roles, tcp, udp, queue, metrics, tls, log, server, p2p, nat, hard_nat, relay, services, socks`,
   ],
   "text that would turn a terminal around": [
     `role: "cl\u202eient\u009b"\n${TLS}`,
-    `ut.yaml:1:7: role: expected client, server, agent or relay, got "cl\\u{202e}ient\\u{9b}"; did you mean "client"`,
+    `ut.yaml:1:7: role: expected client, server, agent, relay or socks, got "cl\\u{202e}ient\\u{9b}"; did you mean "client"`,
   ],
   "text in place of numbers and switches": [
     `role: server\ntcp:\n  lanes: "5"\n  tcp_buf: 16KiB\n  idle_seconds: 2m\n  user_timeout_ms: 10s\n  reorder_ms: soon\n  prewarm: yes\n  tcp_nodelay: Off\n${TLS}`,
@@ -59,16 +59,19 @@ const INVALID: Record<string, [text: string, ...problems: string[]]> = {
   ],
   "a misspelt role": [
     `role: cleint\n${TLS}`,
-    `ut.yaml:1:7: role: expected client, server, agent or relay, got "cleint"; did you mean "client"`,
+    `ut.yaml:1:7: role: expected client, server, agent, relay or socks, got "cleint"; did you mean "client"`,
   ],
-  "no role": [TLS, "ut.yaml:1:1: role: expected client, server, agent or relay, got nothing; for example role: client"],
+  "no role": [
+    TLS,
+    "ut.yaml:1:1: role: expected client, server, agent, relay or socks, got nothing; for example role: client",
+  ],
   "both role and roles": [
     `role: client\nroles: [server]\n${TLS}`,
     `ut.yaml:2:8: roles: expected either role or roles, got ["server"]; role is "client" (line 1)`,
   ],
   "several roles under role": [
     `role: [client, server]\n${TLS}`,
-    `ut.yaml:1:7: role: expected client, server, agent or relay, several of them under "roles", got a list`,
+    `ut.yaml:1:7: role: expected client, server, agent, relay or socks, several of them under "roles", got a list`,
   ],
   "one role under roles": [
     `roles: server\n${TLS}`,
@@ -81,7 +84,7 @@ const INVALID: Record<string, [text: string, ...problems: string[]]> = {
   "no roles in the list": [`roles: []\n${TLS}`, "ut.yaml:1:8: roles: expected at least one role, got []"],
   "an unknown role in the list": [
     `roles:\n  - server\n  - clint\n${TLS}`,
-    `ut.yaml:3:5: roles[1]: expected client, server, agent or relay, got "clint"; did you mean "client"`,
+    `ut.yaml:3:5: roles[1]: expected client, server, agent, relay or socks, got "clint"; did you mean "client"`,
   ],
   "a missing key file": [
     "role: server\ntls:\n  ca_cert: ca.pem\n  cert: node.pem\n",

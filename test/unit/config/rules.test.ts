@@ -112,14 +112,6 @@ describe("the socket of the direct plane", () => {
     );
   });
 
-  test("is one of IPv4 and one of IPv6, which leaves IPv4 to others", () => {
-    expect(p2p("[client]", true, `p2p: { listen_addr: ["0.0.0.0:0", "127.0.0.1:0"] }`)).toBe(
-      `config.invalid\nut.yaml:5:35: p2p.listen_addr[1]: expected one address of IPv4 and one of IPv6, got "127.0.0.1:0"; p2p.listen_addr[0] is "0.0.0.0:0" (line 5)`,
-    );
-    expect(p2p("[client]", true, `p2p: { listen_addr: ["0.0.0.0:5", "[::]:15000"] }`)).toBe("accepted");
-    expect(p2p("[client]", true, `p2p: { listen_addr: ["0.0.0.0:5", "[::]:5"] }`)).toBe("accepted");
-  });
-
   test("does not matter to a role without the other socket, nor where it is not opened", () => {
     expect(p2p("[server]", true, `p2p: { listen_addr: ":15000" }`)).toBe("accepted");
     expect(p2p("[client]", true, `p2p: { listen_addr: ":3478" }`)).toBe("accepted");
@@ -194,3 +186,59 @@ function bothRoles(listen: string, target: string): string {
 function ports(role: string, lanes: string, status: string): string {
   return `role: ${role}\ntcp: { server_addr: "a:1",\n  listen_addr: "${lanes}" }\nmetrics: { listen_addr:  "${status}" }\n${TLS}`;
 }
+
+describe("a proxy", () => {
+  const socks = (settings: string, more = "") =>
+    refusal(`role: socks\n${TLS}tcp: { server_addr: "a:1" }\nsocks: ${settings}\n${more}`);
+
+  test("leads to an agent", () => {
+    expect(socks("{}")).toBe(
+      `config.invalid\nut.yaml:4:1: socks.to: expected the certificate name of an agent, got nothing; the socks role needs it, for example to: office`,
+    );
+    expect(socks("{ to: office }")).toBe("accepted");
+  });
+
+  test.each(["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1"])("is for this machine alone at %s", (listen) =>
+    expect(socks(`{ to: office, listen_addr: "${listen}" }`)).toBe("accepted"),
+  );
+
+  test.each([":1", "0.0.0.0:1", "[::]:1", "10.0.0.1:1", "proxy.example:1", "127.example:1"])(
+    "needs users at %s",
+    (listen) => {
+      expect(socks(`{ to: office, listen_addr: "${listen}" }`)).toBe(
+        `config.invalid\nut.yaml:4:35: socks.listen_addr: expected a loopback address, as anybody who reaches another one could use it; or set socks.users, got "${listen}"`,
+      );
+      expect(socks(`{ to: office, listen_addr: "${listen}", users: { ann: secret } }`)).toBe("accepted");
+    },
+  );
+
+  test("has a port of its own", () => {
+    expect(socks(`{ to: office, listen_addr: "127.0.0.1:5080" }`)).toBe(
+      `config.invalid\nut.yaml:4:35: socks.listen_addr: expected a port of its own, got "127.0.0.1:5080"; metrics.listen_addr is "127.0.0.1:5080" (the default)`,
+    );
+    const both = `roles: [server, socks]\n${TLS}tcp: { server_addr: "a:1", listen_addr: "0.0.0.0:1080" }\nsocks: { to: office }\n`;
+    expect(refusal(both)).toBe(
+      `config.invalid\nut.yaml:3:41: tcp.listen_addr: expected a port of its own, got "0.0.0.0:1080"; socks.listen_addr is "127.0.0.1:1080" (the default)`,
+    );
+  });
+
+  test("never shows a password", () => {
+    for (const users of ["{ ann: hush, bob: 5 }", "{ ann: { hush: 1 } }", "[hush]"])
+      expect(socks(`{ to: office, users: ${users} }`)).not.toContain("hush, bob");
+    expect(socks("{ to: office, users: { ann: hush, bob: 5 } }")).toBe(
+      "config.invalid\nut.yaml:4:29: socks.users: expected a mapping of users to passwords, each a text of 1 to 255 bytes, got a mapping",
+    );
+  });
+});
+
+test("the service of ut socks is no UDP service's name", () => {
+  const services = `services: { udp: [{ name: socks, target: "127.0.0.1:9" }] }\n`;
+  expect(refusal(`role: agent\n${TLS}tcp: { server_addr: "a:1" }\n${services}`)).toBe(
+    `config.invalid\nut.yaml:4:27: services.udp[0].name: expected another name: "socks" is what ut socks asks for, got "socks"`,
+  );
+  expect(
+    refusal(
+      `role: relay\n${TLS}tcp: { server_addr: "a:1" }\nrelay: [{ listen_addr: ":1", to: a, service: socks }]\n${services}`,
+    ),
+  ).toBe("accepted");
+});
