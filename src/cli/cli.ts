@@ -20,6 +20,7 @@ const COMMANDS = {
   nat: async () => (await import("./nat.ts")).nat,
   nat4: async () => (await import("./nat4.ts")).nat4,
   service: async () => (await import("./service.ts")).service,
+  udpmon: async () => (await import("./udpmon.ts")).udpmon,
   version: async () => (await import("./version.ts")).version,
 } satisfies Record<string, () => Promise<Command>>;
 
