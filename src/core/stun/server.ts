@@ -14,53 +14,18 @@ import {
   verifyIntegrity,
 } from "./integrity.ts";
 import { BINDING, decodeStun, type EncodeOptions, encodeStun, type StunClass, type StunMessage } from "./message.ts";
+import type { KnownUsers, StunServerCounters, StunServerEvent, StunServerOptions } from "./server-options.ts";
 import { HEADER_BYTES } from "./tlv.ts";
+
+export type { StunServerCounters, StunServerEvent };
 
 /** An answer is never larger than so many times its request, so that a forged one gains nothing. */
 export const MAX_AMPLIFICATION = 3;
-/** Answers to one source address (IPv6: one /64) in any second. */
+/** Answers to one source address (IPv6: one /64) in any second, and as many to a user of ours, wherever it is. */
 export const MAX_ANSWERS_PER_SECOND = 20;
-const MAX_SOURCES = 4_096;
+const LIMITS = { count: MAX_ANSWERS_PER_SECOND, windowMs: 1_000, maxSources: 4_096 };
 /** 64 bits: nobody guesses one within the rate limit. */
 const NONCE_BYTES = 8;
-
-export interface StunServerOptions {
-  /**
-   * Each socket as others reach it, which behind a 1:1 NAT is not what it is bound to. An unspecified address says that
-   * nobody knows; sockets with one count as being of one address.
-   */
-  readonly sockets: readonly Endpoint[];
-  /** Who is recognised; nobody unless told. */
-  readonly users?: KnownUsers;
-}
-
-/** Users whom a server recognises. */
-export interface KnownUsers {
-  /** Undefined for a name that means nothing here. */
-  passwordOf(username: string): string | undefined;
-  /** 32 random bytes that nobody else knows. */
-  readonly secret: Uint8Array;
-}
-
-/** What became of every datagram that came in: each counts once. */
-export interface StunServerCounters {
-  readonly answered: number;
-  readonly rateLimited: number;
-  /** No STUN message. */
-  readonly malformed: number;
-  /** Answered with 420: the request demands what this server does not do. */
-  readonly unknownAttributes: number;
-  /** Answered with 401: in the name of a user, but not with its password. */
-  readonly unauthorized: number;
-  /** Nothing to answer: no Binding request, or from where no answer can go. */
-  readonly ignored: number;
-}
-
-export type StunServerEvent =
-  /** A source asked too often; told of again only once it was polled. */
-  | { readonly type: "limited"; readonly from: Endpoint }
-  /** A user asked from there, and has shown that answers reach it there. */
-  | { readonly type: "observed"; readonly username: string; readonly from: Endpoint };
 
 /**
  * A STUN server over UDP that answers anybody (RFC 8489 §12), and of NAT behaviour discovery (RFC 5780) as far as its
@@ -88,11 +53,9 @@ export type StunServerEvent =
  */
 export class StunServer implements Machine<StunServerEvent> {
   readonly #sockets: readonly Endpoint[];
-  readonly #limiter = new SourceLimiter({
-    count: MAX_ANSWERS_PER_SECOND,
-    windowMs: 1_000,
-    maxSources: MAX_SOURCES,
-  });
+  readonly #strangers = new SourceLimiter(LIMITS);
+  /** Apart from these: behind one address many ask, and peers go direct only with their answers. */
+  readonly #known = new SourceLimiter(LIMITS);
   readonly #users: KnownUsers | undefined;
   readonly #counters = {
     answered: 0,
@@ -127,16 +90,20 @@ export class StunServer implements Machine<StunServerEvent> {
       return;
     }
     const { message, fingerprint } = decoded;
-    if (message.class !== "request" || message.method !== BINDING) this.#counters.ignored++;
-    else if (!this.#limiter.allow(now, from.address)) this.#limit(from);
-    else {
-      const integrity = this.#credentialOf(message, decoded.integrity, payload);
-      const sealed = integrity === undefined || integrity === "wrong" ? {} : { integrity };
-      const request: Asked = { socket, from, message, encode: { fingerprint, ...sealed }, bytes: payload.length };
-      // RFC 8489 §6.3: who asks comes before what is asked.
-      if (integrity === "wrong") this.#unauthorized(request);
-      else this.#respond(request, decoded.unknownRequired);
+    if (message.class !== "request" || message.method !== BINDING) {
+      this.#counters.ignored++;
+      return;
     }
+    const integrity = this.#credentialOf(message, decoded.integrity, payload);
+    const sealed = integrity === undefined || integrity === "wrong" ? {} : { integrity };
+    if (!this.#mayAsk(now, from, "integrity" in sealed ? message.attributes.username : undefined)) {
+      this.#limit(from);
+      return;
+    }
+    const request: Asked = { socket, from, message, encode: { fingerprint, ...sealed }, bytes: payload.length };
+    // RFC 8489 §6.3: who asks comes before what is asked.
+    if (integrity === "wrong") this.#unauthorized(request);
+    else this.#respond(request, decoded.unknownRequired);
   }
 
   handleTimeout(): void {}
@@ -162,6 +129,11 @@ export class StunServer implements Machine<StunServerEvent> {
     const scope = ipScope(from.address);
     if (from.port === 0 || scope === "multicast" || scope === "unspecified") return false;
     return !this.#sockets.some((own) => sameEndpoint(own, from));
+  }
+
+  /** @param user who has shown to be it */
+  #mayAsk(now: Instant, from: Endpoint, user: string | undefined): boolean {
+    return user === undefined ? this.#strangers.allow(now, from.address) : this.#known.allow(now, user);
   }
 
   #limit(from: Endpoint): void {

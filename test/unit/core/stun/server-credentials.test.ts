@@ -136,3 +136,20 @@ test("who asks too often is not seen either, whoever it is", () => {
   expect(at.counters).toMatchObject({ answered: MAX_ANSWERS_PER_SECOND, rateLimited: 100 - MAX_ANSWERS_PER_SECOND });
   expect([at.pollEvent(), at.pollEvent()]).toEqual([{ type: "limited", from: CLIENT }, undefined]);
 });
+
+test("a user is answered however often others ask from its address, and no oftener than they are", () => {
+  const at = server();
+  const flood = (payload: Uint8Array) => {
+    let answers = 0;
+    for (let i = 0; i < 2 * MAX_ANSWERS_PER_SECOND; i++) if (ask(payload, { at }) !== undefined) answers++;
+    return answers;
+  };
+  const known = request({ username: "ali", key: KEY });
+  const posing = request({ username: "ali", key: shortTermKey("guessed") });
+  expect([request({}), posing, known, known].map(flood)).toEqual([
+    MAX_ANSWERS_PER_SECOND,
+    0,
+    MAX_ANSWERS_PER_SECOND,
+    0,
+  ]);
+});
