@@ -138,13 +138,18 @@ function checkTtl(settings: Settings, context: Context): void {
   report(context, ["hard_nat", "no_ttl"], "either ttl or no_ttl", { conflictsWith: ["hard_nat", "ttl"] });
 }
 
-/** The socket of the direct plane beside the other UDP sockets of this process. */
+/** The sockets of the direct plane: of different families, and beside the other UDP sockets of this process. */
 function checkP2pPort(settings: Settings, context: Context, roles: readonly Role[]): void {
   const own = sound(settings, context, "p2p", "listen_addr");
   const path = ["p2p", "listen_addr"];
   if (own === undefined) return;
-  const clash = (other: Address, conflictsWith: KeyPath) => {
-    if (collides(own, other)) report(context, path, "a port of its own", { conflictsWith });
+  const [one, other] = own;
+  if (one !== undefined && other !== undefined && isV6(one) === isV6(other))
+    report(context, [...path, 1], "one address of IPv4 and one of IPv6", { conflictsWith: [...path, 0] });
+  const clash = (taken: Address, conflictsWith: KeyPath) => {
+    // One that is of IPv6 beside one of IPv4 leaves IPv4 to others.
+    if (own.some((mine) => collides(mine, taken) && (own.length === 1 || isV6(taken) || !isV6(mine))))
+      report(context, path, "a port of its own", { conflictsWith });
   };
   const local = sound(settings, context, "udp", "listen_addr");
   if (roles.includes("client") && local !== undefined) clash(local, ["udp", "listen_addr"]);
@@ -176,6 +181,10 @@ function takes(wildcard: string, host: string): boolean {
 function sameHost(one: string, other: string): boolean {
   if (one.toLowerCase() === other.toLowerCase()) return true;
   return [one, other].includes("localhost") && isLoopback(one) && isLoopback(other);
+}
+
+function isV6({ host }: Address): boolean {
+  return host.includes(":");
 }
 
 function isLoopback(host: string): boolean {

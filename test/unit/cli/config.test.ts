@@ -94,7 +94,9 @@ server:
   peers: true
 p2p:
   direct: true
-  listen_addr: 0.0.0.0:0
+  listen_addr:
+    - 0.0.0.0:0
+    - "[::]:0"
   port_mapping: true
   include_loopback: false
   prefer: auto

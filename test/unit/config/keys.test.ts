@@ -132,7 +132,25 @@ const KEYS: Record<string, KeyCase> = {
     refuses: ["", "203.0.113.7:3478", 3478, true, { a: 1 }, Array(9).fill("203.0.113.7:3478")],
   },
   "server.peers": trueOrFalse(true),
-  "p2p.listen_addr": listener("0.0.0.0:0", { host: "0.0.0.0", port: 0 }),
+  "p2p.listen_addr": {
+    expected: `host:port such as "0.0.0.0:0"`,
+    fallback: [
+      { host: "0.0.0.0", port: 0 },
+      { host: "::", port: 0 },
+    ],
+    takes: [
+      ["127.0.0.1:0", [{ host: "127.0.0.1", port: 0 }]],
+      [":9", [{ host: "::", port: 9 }]],
+      [
+        ["[::1]:65535", "127.0.0.1:9"],
+        [
+          { host: "::1", port: 65_535 },
+          { host: "127.0.0.1", port: 9 },
+        ],
+      ],
+    ],
+    refuses: ["", "127.0.0.1", 5443, true, { host: "a", port: 1 }],
+  },
   "p2p.direct": trueOrFalse(true),
   "p2p.port_mapping": trueOrFalse(true),
   "p2p.include_loopback": trueOrFalse(false),

@@ -101,7 +101,10 @@ describe("the seed's config", () => {
         },
         p2p: {
           direct: true,
-          listen_addr: { host: "0.0.0.0", port: 0 },
+          listen_addr: [
+            { host: "0.0.0.0", port: 0 },
+            { host: "::", port: 0 },
+          ],
           port_mapping: true,
           include_loopback: false,
           prefer: "auto",

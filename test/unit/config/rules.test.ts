@@ -112,6 +112,14 @@ describe("the socket of the direct plane", () => {
     );
   });
 
+  test("is one of IPv4 and one of IPv6, which leaves IPv4 to others", () => {
+    expect(p2p("[client]", true, `p2p: { listen_addr: ["0.0.0.0:0", "127.0.0.1:0"] }`)).toBe(
+      `config.invalid\nut.yaml:5:35: p2p.listen_addr[1]: expected one address of IPv4 and one of IPv6, got "127.0.0.1:0"; p2p.listen_addr[0] is "0.0.0.0:0" (line 5)`,
+    );
+    expect(p2p("[client]", true, `p2p: { listen_addr: ["0.0.0.0:5", "[::]:15000"] }`)).toBe("accepted");
+    expect(p2p("[client]", true, `p2p: { listen_addr: ["0.0.0.0:5", "[::]:5"] }`)).toBe("accepted");
+  });
+
   test("does not matter to a role without the other socket, nor where it is not opened", () => {
     expect(p2p("[server]", true, `p2p: { listen_addr: ":15000" }`)).toBe("accepted");
     expect(p2p("[client]", true, `p2p: { listen_addr: ":3478" }`)).toBe("accepted");
