@@ -160,8 +160,8 @@ class LinkPipe implements PipeUser {
   #greeted(datagram: Uint8Array): void {
     const id = decodeHello(datagram);
     if (id === undefined) return;
-    if (this.#welcome === undefined) this.#join(id);
-    else this.#send(this.#welcome);
+    if (this.#link === undefined) this.#join(id);
+    else if (this.#welcome !== undefined) this.#send(this.#welcome);
   }
 
   #join(id: LinkId): void {

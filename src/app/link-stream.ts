@@ -6,6 +6,8 @@ import type { PeerStream, StreamEnd, StreamHandlers } from "./stream-link.ts";
 
 /** DATA in one frame, at most. */
 const MAX_FRAME_BYTES = 64 * 1024;
+/** By then the connection has told of its end, if it was that. */
+const REASON_MS = 100;
 
 export interface LinkStreamOptions {
   readonly peer: string;
@@ -29,6 +31,7 @@ export class LinkStream implements PeerStream, QuicStreamHandlers {
   /** The user took less than it was shown, and will say when it takes more. */
   #isHeld = false;
   #hasToldEnd = false;
+  #brokenTimer: Timer | undefined;
   #isPumping = false;
   #isPumpDue = false;
   #isOver = false;
@@ -98,8 +101,7 @@ export class LinkStream implements PeerStream, QuicStreamHandlers {
     const fault = this.#framed.receive(chunk);
     if (fault !== undefined) {
       this.#options.counters.fault(fault);
-      this.#options.quic.reset(0);
-      this.lost(`the peer breaks the protocol: ${fault}`);
+      this.#giveUp(`the peer breaks the protocol: ${fault}`);
     } else this.#pump();
   }
 
@@ -110,12 +112,18 @@ export class LinkStream implements PeerStream, QuicStreamHandlers {
   closed(code: number | undefined): void {
     if (code !== undefined) this.#finish({ type: "reset", by: "peer", code });
     // Both sides have said everything: only our reader is not done.
-    else if (!this.#framed.isComplete) this.lost("the connection broke off");
+    else if (!this.#framed.isComplete)
+      this.#brokenTimer ??= setTimeout(() => this.#giveUp("the peer ended the stream in the middle"), REASON_MS);
   }
 
   /** Whatever is missing will not come. */
   lost(reason: string): void {
     this.#finish({ type: "lost", reason });
+  }
+
+  #giveUp(reason: string): void {
+    this.#options.quic.reset(0);
+    this.lost(reason);
   }
 
   /** Everything that can go on goes on. Its user may call back in here. */
@@ -173,6 +181,7 @@ export class LinkStream implements PeerStream, QuicStreamHandlers {
   #finish(end: StreamEnd): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    clearTimeout(this.#brokenTimer);
     const { counters, over } = this.#options;
     counters.streams -= 1;
     counters.streamsEnded[end.type] += 1;

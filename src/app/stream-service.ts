@@ -66,6 +66,11 @@ export class StreamService implements Disposable {
     return streamLinkStatus(this.#counters, this.#connections);
   }
 
+  /** Where QUIC listens, on loopback. */
+  get port(): number {
+    return this.#listener?.port ?? 0;
+  }
+
   /** Sockets on loopback, for tests of leaks. */
   get links(): number {
     return this.#links?.size ?? 0;

@@ -42,7 +42,10 @@ export class QuicStream {
   readonly #raw: RawStream;
   #handlers: QuicStreamHandlers | undefined;
   #isWaiting = false;
+  /** Nothing more is heard of it. */
   #isOver = false;
+  /** Nothing more is written to it. */
+  #isEnded = false;
   #code: number | undefined;
 
   constructor(raw: RawStream) {
@@ -72,13 +75,16 @@ export class QuicStream {
 
   /** Nothing more will be written. */
   end(): void {
-    if (!this.#isOver) this.#raw.writer.endSync();
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#raw.writer.endSync();
   }
 
   /** Gives up both directions; nothing is heard any more. */
   reset(code: number): void {
-    if (this.#isOver) return;
     this.#isOver = true;
+    if (this.#isEnded) return;
+    this.#isEnded = true;
     const both = BigInt(FIRST_CODE + code);
     this.#raw.resetStream(both);
     this.#raw.stopSending(both);
@@ -96,12 +102,11 @@ export class QuicStream {
 
   async #awaitRoom(): Promise<void> {
     if (this.#isWaiting) return;
+    const room = this.#raw.writer[DRAIN]();
+    // There will be none: the stream is over, of which `closed` tells.
+    if (room === null) return;
     this.#isWaiting = true;
-    try {
-      await this.#raw.writer[DRAIN]();
-    } catch {
-      // It is over, of which `closed` tells.
-    }
+    await room.catch(() => {});
     this.#isWaiting = false;
     if (!this.#isOver) this.#handlers?.drained();
   }

@@ -42,7 +42,7 @@ export class FramedStream implements FrameSink {
   #inAt = 0;
   readonly #inDatagrams: Uint8Array[] = [];
   #peerFin = false;
-  /** Datagrams that came faster than they were fetched, or could not wait to leave. */
+  /** Datagrams that came faster than they were fetched. */
   droppedDatagrams = 0;
 
   constructor(budget: CreditBudget) {
@@ -86,10 +86,7 @@ export class FramedStream implements FrameSink {
   /** A datagram among the DATA. False: it was dropped. */
   sendDatagram(payload: Uint8Array): boolean {
     const isTooMuch = payload.length > MAX_DATAGRAM_BYTES || this.#outDatagramBytes > DATAGRAM_BACKLOG_BYTES;
-    if (this.#fin === "sent" || isTooMuch) {
-      this.droppedDatagrams += 1;
-      return false;
-    }
+    if (this.#fin === "sent" || isTooMuch) return false;
     this.#outDatagrams.push(payload);
     this.#outDatagramBytes += payload.length;
     return true;
