@@ -1,19 +1,16 @@
-import { formatAddress, isWildcard, parseAddress } from "../config/address.ts";
-import { loadConfig } from "../config/load.ts";
 import { nearest } from "../config/nearest.ts";
 import { UtError } from "../core/error.ts";
 import { askStatus } from "../io/ask-status.ts";
-import { type Command, type ParsedFlags, parseFlags, stringFlag } from "./command.ts";
+import { type Command, parseFlags } from "./command.ts";
 import { type ExplainedNode, explainedNode } from "./nat-explain-node.ts";
 import { formatExplanation } from "./nat-explain-view.ts";
+import { DEFAULT_STATUS, statusAddress } from "./status-address.ts";
 
 const FLAGS = {
   config: { type: "string", short: "c" },
   status: { type: "string" },
   json: { type: "boolean" },
 } as const;
-
-const DEFAULT_STATUS = "127.0.0.1:5080";
 
 const HELP = `ut nat explain PEER         why the traffic with PEER goes direct, or over the server
 
@@ -35,7 +32,7 @@ export const natExplain: Command = {
     const [peer, ...more] = flags.positionals;
     if (peer === undefined || more.length > 0)
       throw new UtError("usage.bad-value", "Cannot run ut nat explain: expected the certificate name of one peer");
-    const address = statusAddress(flags);
+    const address = statusAddress(flags, "status");
     const node = explainedNode(await askStatus(address, terminal.signal), address);
     const pipes = pipesTo(peer, node);
     if (flags.values.json === true) terminal.out(JSON.stringify({ node: node.cn, pipes }));
@@ -43,22 +40,6 @@ export const natExplain: Command = {
     return 0;
   },
 };
-
-function statusAddress(flags: ParsedFlags): string {
-  const named = stringFlag(flags, "status");
-  const path = stringFlag(flags, "config");
-  if (named !== undefined && path !== undefined)
-    throw new UtError("usage.bad-flag", "Cannot use --status with --config: either says where to ask");
-  if (named !== undefined) return formatAddress(parseAddress(named, "target"));
-  if (path === undefined) return DEFAULT_STATUS;
-  const { host, port } = loadConfig(path).metrics.listen_addr;
-  if (port === 0)
-    throw new UtError(
-      "usage.bad-value",
-      `Cannot find the node of ${path}: its metrics.listen_addr takes any free port. Its log's "start" line has it under "metrics"; give it by --status`,
-    );
-  return formatAddress({ host: isWildcard(host) ? (host === "::" ? "::1" : "127.0.0.1") : host, port });
-}
 
 function pipesTo(peer: string, { cn, pipes }: ExplainedNode): ExplainedNode["pipes"] {
   const found = pipes.filter((pipe) => pipe.peer === peer);

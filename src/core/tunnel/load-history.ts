@@ -61,6 +61,12 @@ export class LoadHistory {
   }
 }
 
+/** Row by row again. */
+export function samplesOf(columns: LoadColumns): LoadSample[] {
+  const keys = Object.keys(columns) as (keyof LoadSample)[];
+  return columns.at.map((_, row) => Object.fromEntries(keys.map((key) => [key, columns[key][row]])) as never);
+}
+
 interface Totals {
   readonly at: Instant;
   upBytes: number;
