@@ -26,7 +26,8 @@ export function judgeConnect(
   const { status, reason, fields } = answer;
   if (status >= 200 && status < 300) return undefined;
   const said = `it answered ${status}${reason === "" ? "" : ` ${reason}`}`;
-  if (status !== 407)
+  // tinyproxy says 401 to a wrong password.
+  if (status !== 407 && status !== 401)
     return `${said} to CONNECT ${formatAuthority(target)}; many proxies allow only port 443, and the proxy must be able to reach the server`;
   const offered = fields.get("proxy-authenticate") ?? "";
   // RFC 9110 §11.3: schemes are not told apart by case.

@@ -52,6 +52,10 @@ describe("a proxy's answer", () => {
       "it answered 407 No: it does not take this user and password; correct them in tcp.proxy",
     ],
     [
+      [401, "Unauthorized", undefined, "me:wrong"],
+      "it answered 401 Unauthorized: it does not take this user and password; correct them in tcp.proxy",
+    ],
+    [
       [407, "No", "NTLM", "me:secret"],
       "it answered 407 No and takes only NTLM authentication, which ut does not speak; it needs Basic",
     ],
