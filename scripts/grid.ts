@@ -19,10 +19,10 @@ import { Lab } from "../test/lab/lab.ts";
 import { labProblem } from "../test/lab/lab-problem.ts";
 import { utBinary } from "../test/lab/ut-binary.ts";
 import { simCell } from "../test/sim/grid-cell.ts";
-import { gridPage } from "./grid/grid-page.ts";
+import { type GridPage, gridPage } from "./grid/grid-page.ts";
 import { gridSummary, gridTable } from "./grid/grid-table.ts";
 
-const HELP = `usage: bun scripts/grid.ts --lab | --sim [flags]
+const HELP = `usage: bun scripts/grid.ts --lab | --sim | --from FILE [flags]
 
   --modes M,…     off, fallback, assist             (all)
   --nats N,…      the kinds at either end           (all; "basic": the six that differ most)
@@ -30,7 +30,9 @@ const HELP = `usage: bun scripts/grid.ts --lab | --sim [flags]
   --at-once N     cells at the same time with --lab (4)
   --binary FILE   instead of dist/ut, which is built when its source is newer
   --out FILE      of the page                       (dist/grid-lab.html, dist/grid-sim.html)
-  --json FILE     every cell
+  --json FILE     every run
+  --runs N        of each pair                      (1)
+  --from FILE     draws the page of what --json wrote
 
 NATs: ${GRID_NATS.join(", ")}
 `;
@@ -49,6 +51,8 @@ const { values: flags } = parseArgs({
     binary: { type: "string" },
     out: { type: "string" },
     json: { type: "string" },
+    runs: { type: "string", default: "1" },
+    from: { type: "string" },
   },
 });
 
@@ -58,22 +62,33 @@ interface Place {
   readonly mode: GridMode;
 }
 
-if (flags.help || flags.lab === flags.sim) console.log(HELP);
+if (flags.help || [flags.lab, flags.sim, flags.from !== undefined].filter(Boolean).length !== 1) console.log(HELP);
+else if (flags.from !== undefined) await redraw(flags.from);
 else await main(flags.lab ? "lab" : "sim");
 
 async function main(kind: "lab" | "sim"): Promise<void> {
   const nats = chosen<GridNat>(flags.nats === "basic" ? GRID_NATS.slice(0, BASIC).join(",") : flags.nats, GRID_NATS);
   const modes = chosen<GridMode>(flags.modes, GRID_MODES);
-  const places = modes.flatMap((mode) => nats.flatMap((a) => nats.map((b) => ({ a, b, mode }))));
+  const pairs = modes.flatMap((mode) => nats.flatMap((a) => nats.map((b) => ({ a, b, mode }))));
+  const places = Array.from({ length: Number(flags.runs) }, () => pairs).flat();
   const cells = kind === "lab" ? await runLab(places) : await runSim(places);
   for (const mode of modes) console.log(`\n${gridTable(mode, nats, cells).join("\n")}`);
   console.log(`\n${gridSummary(cells).join("\n")}`);
-  const page = flags.out ?? join(ROOT, "dist", `grid-${kind}.html`);
-  await mkdir(dirname(page), { recursive: true });
-  await Bun.write(page, gridPage({ kind, modes, nats, cells, date: new Date().toISOString().slice(0, 10) }));
-  if (flags.json) await Bun.write(flags.json, JSON.stringify(cells, null, 1));
-  console.log(`\n${page}`);
+  const grid: GridPage = { kind, modes, nats, cells, date: new Date().toISOString().slice(0, 10) };
+  if (flags.json) await Bun.write(flags.json, JSON.stringify(grid, null, 1));
+  await draw(grid);
   if (cells.some((cell) => complaints(cell).length > 0)) process.exitCode = 1;
+}
+
+async function redraw(file: string): Promise<void> {
+  await draw(JSON.parse(await Bun.file(file).text()) as GridPage);
+}
+
+async function draw(grid: GridPage): Promise<void> {
+  const page = flags.out ?? join(ROOT, "dist", `grid-${grid.kind}.html`);
+  await mkdir(dirname(page), { recursive: true });
+  await Bun.write(page, gridPage(grid));
+  console.log(`\n${page}`);
 }
 
 async function runSim(places: readonly Place[]): Promise<GridCell[]> {

@@ -1,85 +1,124 @@
 import { complaints, type GridCell, type GridMode, type GridNat } from "../../test/contract/grid.ts";
-import { formatNumber } from "../bench/table.ts";
-import { gridSummary } from "./grid-table.ts";
+import { formatNumber, median } from "../bench/table.ts";
+import { GRID_STYLE } from "./grid-style.ts";
+import { gridGroups, SUMMARY } from "./grid-table.ts";
 
 export interface GridPage {
   readonly kind: "lab" | "sim";
   readonly modes: readonly GridMode[];
   readonly nats: readonly GridNat[];
+  /** A pair of NATs may be there more than once. */
   readonly cells: readonly GridCell[];
   /** ISO 8601. */
   readonly date: string;
 }
 
 const KINDS = {
-  lab: "real binaries behind NATs made of nftables",
-  sim: "whole peers in a simulated internet",
+  lab: "Real binaries behind NATs made of nftables",
+  sim: "Whole peers in a simulated internet",
 };
 
-const STYLE = `
-:root { color-scheme: light dark; --ink: light-dark(#1b1f24, #e6e8eb); --faint: light-dark(#667080, #98a2b0);
-  --paper: light-dark(#fff, #14171b); --line: light-dark(#dfe3e8, #2c323a);
-  --ice: light-dark(#d9f2df, #123b22); --hardnat: light-dark(#dbe9ff, #15305c); --relay: light-dark(#eef0f3, #22272e);
-  --wrong: light-dark(#ffd9d6, #6b1a17); }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
-h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2rem }
-.scroll { overflow-x: auto }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th { font-weight: 500; text-align: left; padding: .25rem .5rem; white-space: nowrap }
-thead th { vertical-align: bottom } thead th span { writing-mode: vertical-rl; transform: rotate(180deg) }
-td { border: 1px solid var(--line); padding: .25rem .5rem; min-width: 5rem; vertical-align: top }
-td b { display: block; font-weight: 600 } td small { display: block; color: var(--faint); font-size: .75rem; line-height: 1.35 }
-.ice { background: var(--ice) } .hardnat { background: var(--hardnat) } .relay { background: var(--relay) }
-.wrong { background: var(--wrong) } .wrong small:last-child { color: inherit }
-.key span { padding: .1rem .6rem; border-radius: .3rem; margin-right: .5rem }
-pre { overflow-x: auto; color: var(--faint) }`;
+const MODES: Record<GridMode, string> = {
+  off: "plain punching (ICE) alone",
+  fallback: "hard-NAT punching after ICE has failed",
+  assist: "hard-NAT punching 300 ms behind ICE",
+};
+
+/** What the names leave open. */
+const NOTES = [
+  ["full cone", "lets in anybody at a port once it is open"],
+  ["address-restricted", "lets in the addresses that were sent to, from any port"],
+  ["port-restricted", "lets in just those addresses and ports"],
+  ["symmetric", "another outside port for each destination: any free one, or the next one (sequential)"],
+  ["random port", "does not keep the inside port"],
+  ["hairpin", "inside hosts reach each other at the outside address"],
+  ["accept", "takes what nobody asked for to itself, which spoils the port for whoever sends there next"],
+  ["reject", "answers it with an ICMP error"],
+  ["blocked", "no UDP at all"],
+] as const;
 
 /** The grid as one page that needs nothing from anywhere. */
 export function gridPage({ kind, modes, nats, cells, date }: GridPage): string {
-  const tables = modes.map((mode) => {
-    const of = cells.filter((cell) => cell.mode === mode);
-    return `<h2>hard_nat.mode: ${mode}</h2><div class="scroll"><table>${head(nats)}<tbody>${nats
-      .map((a) => row(a, nats, of))
-      .join("\n")}</tbody></table></div>`;
-  });
   const wrong = cells.filter((cell) => complaints(cell).length > 0).length;
-  const verdict = wrong === 0 ? "every one as expected" : `${wrong} not as expected`;
+  const verdict = wrong === 0 ? "all as expected" : `${formatNumber(wrong)} not as expected`;
   return `<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>ut: every NAT with every NAT</title><style>${STYLE}</style>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>ut: every NAT with every NAT</title><style>${GRID_STYLE}</style>
 <h1>Every NAT with every NAT</h1>
-<p>${KINDS[kind]}, ${date}: ${cells.length} cells, ${verdict}. Rows: the NAT in front of the end that opens the pipe;
-columns: in front of the other one. In every cell datagrams flow through the server from the first moment on.</p>
-<p class="key"><span class="ice">plain punching</span><span class="hardnat">hard-NAT</span><span class="relay">through
-the server</span><span class="wrong">not as expected</span> Seconds: from the pipe's opening until it was direct.</p>
-${tables.join("\n")}
-<h2>In numbers</h2><pre>${escaped(gridSummary(cells).join("\n"))}</pre>
+<p class="lead"><b class="${wrong === 0 ? "good" : "bad"}">${formatNumber(cells.length)} runs, ${verdict}</b>
+${KINDS[kind]}, ${date}.</p>
+<p>Who opens the pipe is behind the NAT of the row, the other end behind that of the column. In every cell datagrams flow
+through the server from the first moment on; the time is from then until they went straight.</p>
+<ul class="key"><li class="ice">0.2 s: by plain punching<li class="hardnat">1.2 s, 680 p: by hard-NAT, probes sent by both ends<li
+class="relay">server: stays there<li class="wrong">not as expected</ul>
+${modes.map((mode) => section(mode, nats, ofMode(cells, mode))).join("\n")}
+<h2>In numbers</h2>
+${summary(cells)}
+<h2>The NATs</h2>
+<dl>${NOTES.map(([name, what]) => `<dt>${name}<dd>${what}`).join("")}</dl>
 </html>
 `;
 }
 
-function head(nats: readonly GridNat[]): string {
-  return `<thead><tr><th></th>${nats.map((name) => `<th><span>${name}</span></th>`).join("")}</tr></thead>`;
+function section(mode: GridMode, nats: readonly GridNat[], cells: readonly GridCell[]): string {
+  const head = nats.map((name, index) => `<th scope="col"><span>${named(name)}</span><i>${index + 1}</i></th>`);
+  const rows = nats.map((a, index) => {
+    const data = nats.map((b) => cellHtml(cells.filter((cell) => cell.a === a && cell.b === b)));
+    return `<tr><th scope="row"><i>${index + 1}</i> ${named(a)}</th>${data.join("")}</tr>`;
+  });
+  return `<h2>${mode} <small>${MODES[mode]}</small></h2>
+<div class="scroll"><table class="grid"><thead><tr><td class="corner"></td>${head.join("")}</tr></thead>
+<tbody>${rows.join("\n")}</tbody></table></div>`;
 }
 
-function row(a: GridNat, nats: readonly GridNat[], cells: readonly GridCell[]): string {
-  return `<tr><th>${a}</th>${nats.map((b) => cellHtml(cells.find((cell) => cell.a === a && cell.b === b))).join("")}</tr>`;
-}
-
-function cellHtml(cell: GridCell | undefined): string {
-  if (cell === undefined) return "<td></td>";
-  const { way, directMs, probes, attempts, sent, lost, doubled, firstBackMs } = cell;
-  const wrong = complaints(cell);
-  const title = directMs === null ? "relay" : `${formatNumber(directMs / 1_000, 1)} s`;
-  const facts = [
-    `${way}, ${attempts} ${attempts === 1 ? "attempt" : "attempts"}`,
-    probes > 0 ? `${formatNumber(probes)} probes` : "no probes",
-    `${lost} of ${sent} lost${doubled > 0 ? `, ${doubled} doubled` : ""}`,
-    `first after ${formatNumber(firstBackMs)} ms`,
-    ...wrong,
+/** One pair of NATs, run once or more often. */
+function cellHtml(cells: readonly GridCell[]): string {
+  const [first] = cells;
+  if (first === undefined) return "<td></td>";
+  const wrong = cells.flatMap(complaints);
+  const kind = wrong.length > 0 ? "wrong" : first.way;
+  const times = cells.flatMap(({ directMs }) => directMs ?? []);
+  const title = times.length === 0 ? "server" : `${formatNumber(median(times) / 1_000, 1)} s`;
+  const probes = median(cells.map((cell) => cell.probes));
+  const small = [
+    ...(cells.length > 1 ? [`${times.length} of ${cells.length}`] : []),
+    ...(probes > 0 ? [`${formatNumber(probes)} p`] : []),
+    ...new Set(wrong),
   ];
-  const kind = wrong.length > 0 ? "wrong" : way;
-  return `<td class="${escaped(kind)}"><b>${title}</b>${facts.map((fact) => `<small>${escaped(fact)}</small>`).join("")}</td>`;
+  const lines = [title, ...small.map((text) => `<small>${escaped(text)}</small>`)];
+  return `<td class="${escaped(kind)}" title="${escaped(cells.map(factsOf).join("\n"))}">${lines.join("")}</td>`;
+}
+
+/** Everything about one run, where the pointer rests on it. */
+function factsOf({ a, b, way, directMs, attempts, probes, sent, lost, doubled, firstBackMs }: GridCell): string {
+  return [
+    `${named(a)} with ${named(b)}: ${way}`,
+    directMs === null ? "never direct" : `direct after ${formatNumber(directMs)} ms`,
+    `${attempts} ${attempts === 1 ? "attempt" : "attempts"}`,
+    `${formatNumber(probes)} probes`,
+    `first datagram after ${formatNumber(firstBackMs)} ms`,
+    `${lost} of ${formatNumber(sent)} lost, ${doubled} doubled`,
+  ].join(", ");
+}
+
+function summary(cells: readonly GridCell[]): string {
+  const head = SUMMARY.map(({ title }) => `<th scope="col">${title}</th>`).join("");
+  const rows = gridGroups(cells).map(
+    (group) =>
+      `<tr>${SUMMARY.map(({ cell, align }) => `<td class="${align ?? "right"}">${cell(group)}</td>`).join("")}</tr>`,
+  );
+  return `<div class="scroll"><table class="numbers"><thead><tr>${head}</tr></thead><tbody>${rows.join("\n")}</tbody></table></div>`;
+}
+
+function ofMode(cells: readonly GridCell[], mode: GridMode): GridCell[] {
+  return cells.filter((cell) => cell.mode === mode);
+}
+
+function named(nat: GridNat): string {
+  return nat
+    .replace("-random-port", ", random port")
+    .replace("full-cone", "full cone")
+    .replace(/-(?=hairpin|accept|reject|sequential)/, ", ");
 }
 
 function escaped(text: string): string {

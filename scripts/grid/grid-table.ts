@@ -16,24 +16,29 @@ export function gridTable(mode: GridMode, nats: readonly GridNat[], cells: reado
   return [...formatTable(columns, nats), nats.map((name, index) => `${index + 1} ${name}`).join(", ")];
 }
 
-/** By mode and way, over all cells. */
+/** By mode and what was expected. */
+export function gridGroups(cells: readonly GridCell[]): (readonly GridCell[])[] {
+  return [...Map.groupBy(cells, ({ mode, expected }) => `${mode} ${expected}`).values()];
+}
+
+/** Of one such group. */
+export const SUMMARY: readonly Column<readonly GridCell[]>[] = [
+  { title: "mode", cell: ([one]) => one?.mode ?? "", align: "left" },
+  { title: "expected", cell: ([one]) => one?.expected ?? "", align: "left" },
+  { title: "runs", cell: ({ length }) => formatNumber(length) },
+  { title: "as expected", cell: (of) => formatNumber(of.filter((cell) => complaints(cell).length === 0).length) },
+  { title: "within two attempts", cell: (of) => formatNumber(of.filter(({ attempts }) => attempts <= 2).length) },
+  { title: "first datagram, ms (max)", cell: (of) => formatNumber(Math.max(...of.map((cell) => cell.firstBackMs))) },
+  { title: "direct, ms (median)", cell: (of) => formatNumber(median(directTimes(of))) },
+  { title: "(max)", cell: (of) => formatNumber(maxOf(directTimes(of))) },
+  { title: "probes (median)", cell: (of) => formatNumber(median(of.map(({ probes }) => probes))) },
+  { title: "datagrams", cell: (of) => formatNumber(sumOf(of, ({ sent }) => sent)) },
+  { title: "lost", cell: (of) => formatNumber(sumOf(of, ({ lost }) => lost)) },
+  { title: "doubled", cell: (of) => formatNumber(sumOf(of, ({ doubled }) => doubled)) },
+];
+
 export function gridSummary(cells: readonly GridCell[]): string[] {
-  const groups = Map.groupBy(cells, ({ mode, expected }) => `${mode} ${expected}`);
-  const columns: Column<readonly GridCell[]>[] = [
-    { title: "mode", cell: ([one]) => one?.mode ?? "", align: "left" },
-    { title: "expected", cell: ([one]) => one?.expected ?? "", align: "left" },
-    { title: "cells", cell: ({ length }) => formatNumber(length) },
-    { title: "as expected", cell: (of) => formatNumber(of.filter((cell) => complaints(cell).length === 0).length) },
-    { title: "within two attempts", cell: (of) => formatNumber(of.filter(({ attempts }) => attempts <= 2).length) },
-    { title: "first datagram, ms (max)", cell: (of) => formatNumber(Math.max(...of.map((cell) => cell.firstBackMs))) },
-    { title: "direct, ms (median)", cell: (of) => formatNumber(median(directTimes(of))) },
-    { title: "(max)", cell: (of) => formatNumber(of.length === 0 ? Number.NaN : maxOf(directTimes(of))) },
-    { title: "probes (median)", cell: (of) => formatNumber(median(of.map(({ probes }) => probes))) },
-    { title: "datagrams", cell: (of) => formatNumber(sumOf(of, ({ sent }) => sent)) },
-    { title: "lost", cell: (of) => formatNumber(sumOf(of, ({ lost }) => lost)) },
-    { title: "doubled", cell: (of) => formatNumber(sumOf(of, ({ doubled }) => doubled)) },
-  ];
-  return formatTable(columns, [...groups.values()]);
+  return formatTable(SUMMARY, gridGroups(cells));
 }
 
 function cellText(cell: GridCell | undefined): string {
