@@ -88,6 +88,15 @@ function mailServer(): Promise<Listening> {
   return listening(createServer((socket) => void socket.on("error", () => {}).write("220 mail.example ESMTP\r\n")));
 }
 
+function strictProxy(): Promise<Listening> {
+  return listening(
+    createServer((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", () => socket.end("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"));
+    }),
+  );
+}
+
 /** A TLS server by hand, with any certificate, that says anything. */
 function foreignServer(
   { ca, cert, key }: NodeIdentity,
@@ -123,7 +132,7 @@ test("a client that is as it should be", async () => {
     told("ok", "status", "http://127.0.0.1:0 is for this machine only"),
     told("ok", "routing", "127.0.0.1 is reached by lo"),
     told("ok", "tcp", `127.0.0.1:${server.port} is reached`),
-    told("ok", "tls", `127.0.0.1:${server.port} and this node trust each other (N ms)`),
+    told("ok", "tls", `127.0.0.1:${server.port} and this node trust each other`),
     told("ok", "server", `127.0.0.1:${server.port} speaks ut, with seq, channel (round trip N ms)`),
     told("ok", "clock", "the server's clock is the same to 0.1 s"),
   ]);
@@ -321,7 +330,51 @@ const ON_THE_WAY: Broken[] = [
   {
     name: "a server that speaks something else",
     server: () => foreignServer(serverIdentity, (socket) => socket.write("220 mail.example ESMTP\r\n")),
-    says: [told("FAILED", "server", "127.0.0.1:PORT has a certificate of this CA, and speaks something else than ut")],
+    says: [
+      told(
+        "FAILED",
+        "server",
+        "127.0.0.1:PORT has a certificate of this CA, and speaks something else than ut",
+        "tcp: { transport: wss }, if that is what the server has",
+      ),
+    ],
+  },
+  {
+    name: "a server that has WebSockets only",
+    server: () => testServer(9, { tcp: { transport: "wss", listen_addr: { host: "127.0.0.1", port: 0 } } }),
+    says: [
+      told(
+        "FAILED",
+        "server",
+        "127.0.0.1:PORT has a certificate of this CA, and speaks something else than ut",
+        "tcp: { transport: wss }, if that is what the server has",
+      ),
+    ],
+  },
+  {
+    name: "a server that has no WebSockets",
+    settings: (port) => client(port, { tcp: { transport: "wss" } }),
+    says: [
+      told(
+        "FAILED",
+        "server",
+        "Cannot open a WebSocket at wss://127.0.0.1:PORT/ut (127.0.0.1:PORT): its answer is not HTTP",
+        "check that tcp.transport is wss at the server, too",
+      ),
+    ],
+  },
+  {
+    name: "a proxy that lets nobody through unnamed",
+    server: strictProxy,
+    settings: (port) => client(port, { tcp: { server_addr: "vpn.example:5443", proxy: `http://127.0.0.1:${port}` } }),
+    says: [
+      told(
+        "FAILED",
+        "tcp",
+        "Cannot get through the proxy at 127.0.0.1:PORT: it answered 407 Proxy Authentication Required: it wants a user and a password",
+        "set tcp.proxy to http://USER:PASSWORD@HOST:PORT",
+      ),
+    ],
   },
   {
     name: "a clock that is not the server's",
@@ -378,8 +431,8 @@ const AT_THE_ENDS: Broken[] = [
       told(
         "FAILED",
         "peer",
-        "relay[].to is home, which is this node's own certificate name",
-        "name the certificate of the agent in relay[].to",
+        "home, where pipes are to lead, is this node's own certificate name",
+        "relay[].to and socks.to name the certificate of an agent",
       ),
     ],
   },

@@ -1,7 +1,7 @@
 import type { Check } from "./check.ts";
 import { type Finding, failed, ok, warning } from "./finding.ts";
 import type { Scene, TalkedServer } from "./scene.ts";
-import { addressOf } from "./talked-server.ts";
+import { addressOf, adviceOf } from "./talked-server.ts";
 
 /** Whether the server speaks `ut`, and can do what the roles of this node need. */
 export const greetingCheck: Check = {
@@ -18,9 +18,12 @@ function judge(server: TalkedServer, { isPeer }: Scene): Finding[] {
   switch (talk.stage) {
     case "not-tried":
     case "no-connection":
+    case "no-tunnel":
     case "no-tls":
     case "hung-up":
       return [];
+    case "no-websocket":
+      return [failed("no-websocket", ...adviceOf(talk.error))];
     case "silent":
       return [
         warning(
@@ -30,7 +33,13 @@ function judge(server: TalkedServer, { isPeer }: Scene): Finding[] {
         ),
       ];
     case "gibberish":
-      return [failed("not-ut", `${where} has a certificate of this CA, and speaks something else than ut`)];
+      return [
+        failed(
+          "not-ut",
+          `${where} has a certificate of this CA, and speaks something else than ut`,
+          "tcp: { transport: wss }, if that is what the server has",
+        ),
+      ];
     case "refused":
       return [talk.reason === "peers_off" ? peersOff(where, isPeer) : refused(where, talk.reason, talk.message)];
     case "greeted": {

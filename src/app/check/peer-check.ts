@@ -1,16 +1,14 @@
 import type { Check } from "./check.ts";
 import { type Finding, failed, ok, skipped, warning } from "./finding.ts";
 
-/** Whether the agents that a relay's ports lead to are there now. */
+/** Whether the agents that the ports of a relay, or a proxy, lead to are there now. */
 export const peerCheck: Check = {
   name: "peer",
   doing: "asking the server for the agents",
   async run(scene) {
-    const { roles, relay } = scene.config;
-    if (!roles.includes("relay")) return [];
     const { credentials } = await scene.credentials;
     const answers = (await scene.talks).flatMap(({ talk }) => (talk.stage === "greeted" ? [talk.registered] : []));
-    return [...new Set(relay.map(({ to }) => to))].map((to) => {
+    return scene.peers.map((to) => {
       if (to === credentials?.cn) return self(to);
       const told = answers.flatMap((registered) => registered.get(to) ?? []);
       if (told.length === 0) return skipped(`${to}: because no server told whether it is there`);
@@ -20,8 +18,8 @@ export const peerCheck: Check = {
 };
 
 function self(to: string): Finding {
-  const text = `relay[].to is ${to}, which is this node's own certificate name`;
-  return failed("peer-is-self", text, "name the certificate of the agent in relay[].to");
+  const text = `${to}, where pipes are to lead, is this node's own certificate name`;
+  return failed("peer-is-self", text, "relay[].to and socks.to name the certificate of an agent");
 }
 
 function absent(to: string): Finding {

@@ -1,44 +1,24 @@
-import { type Address, formatAddress } from "../../config/address.ts";
-import { isPeerRole } from "../../config/roles.ts";
-import type { Config } from "../../config/schema.ts";
-import { type BindProblem, type PortProtocol, tryBind } from "../../io/free-port.ts";
+import { formatAddress } from "../../config/address.ts";
+import { type BindProblem, tryBind } from "../../io/free-port.ts";
 import { portHolder } from "../../io/port-holder.ts";
+import { type ListenPort, listenPorts } from "../listen-ports.ts";
 import type { Check } from "./check.ts";
 import { type Finding, failed, ok } from "./finding.ts";
 import type { Scene } from "./scene.ts";
-
-/** A port that the node will bind. */
-interface WantedPort {
-  readonly key: string;
-  readonly protocol: PortProtocol;
-  readonly address: Address;
-}
 
 /** Whether the node can have the ports that its roles listen on. */
 export const portsCheck: Check = {
   name: "port",
   doing: "trying the ports",
-  run: (scene) => Promise.all(wantedPorts(scene.config).map((wanted) => judge(wanted, scene))),
+  async run(scene) {
+    const findings: Finding[] = [];
+    // One after the other: a port of every interface is in the way of the same one of IPv6 only.
+    for (const wanted of listenPorts(scene.config)) findings.push(await judge(wanted, scene));
+    return findings;
+  },
 };
 
-/** In the order of the config; port 0 takes any that is free. */
-function wantedPorts(config: Config): WantedPort[] {
-  const { roles, tcp, udp, metrics, server, relay, p2p, nat } = config;
-  const wanted: WantedPort[] = [];
-  const want = (key: string, protocol: PortProtocol, address: Address) => wanted.push({ key, protocol, address });
-  if (roles.includes("server")) want("tcp.listen_addr", "tcp", tcp.listen_addr);
-  if (roles.includes("client")) want("udp.listen_addr", "udp", udp.listen_addr);
-  want("metrics.listen_addr", "tcp", metrics.listen_addr);
-  if (roles.includes("server"))
-    for (const [index, address] of server.stun.listen.entries()) want(`server.stun.listen[${index}]`, "udp", address);
-  if (roles.includes("relay"))
-    for (const [index, { listen_addr }] of relay.entries()) want(`relay[${index}].listen_addr`, "udp", listen_addr);
-  if (roles.some(isPeerRole) || nat.watch)
-    for (const address of p2p.listen_addr) want("p2p.listen_addr", "udp", address);
-  return wanted.filter(({ address }) => address.port !== 0);
-}
-
-async function judge({ key, protocol, address }: WantedPort, scene: Scene): Promise<Finding> {
+async function judge({ key, protocol, address }: ListenPort, scene: Scene): Promise<Finding> {
   const { host, port } = address;
   const where = `${protocol.toUpperCase()} ${formatAddress(address)} (${key})`;
   const problem = await tryBind(protocol, host, port);

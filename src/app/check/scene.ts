@@ -6,21 +6,23 @@ import { buildInfo } from "../../io/build-info.ts";
 import { type Credentials, type Examination, examineCredentials } from "../../io/credentials.ts";
 import { type ResolvedAddress, resolveAll } from "../../io/happy-eyeballs.ts";
 import { type WireGuardInterface, wireGuardInterfaces } from "../../io/wireguard.ts";
+import { laneTarget } from "../lane-target.ts";
 import { certificateNeeds } from "../settings.ts";
 import { type RunningNode, runningNode } from "./running-node.ts";
 import { type ServerRoute, serverRoute } from "./server-route.ts";
 import { type Talk, talkToServer } from "./server-talk.ts";
 
-/** One entry of `tcp.server_addr`: its addresses, or why it has none. */
+/** One entry of `tcp.server_addr`: the addresses to dial for it, or why there are none. */
 export interface NamedServer {
   readonly named: Address;
+  /** Whom TCP connects to: the server itself, or `tcp.proxy`, which finds the server. */
+  readonly hop: Address;
   readonly addresses: readonly ResolvedAddress[];
   readonly problem: UtError | undefined;
 }
 
 /** What came of one address of a server. */
-export interface TalkedServer {
-  readonly named: Address;
+export interface TalkedServer extends Pick<NamedServer, "named" | "hop"> {
   readonly address: ResolvedAddress;
   readonly talk: Talk;
 }
@@ -53,6 +55,14 @@ export class Scene {
     return this.config.roles.some(isPeerRole);
   }
 
+  /** The agents that its pipes are to lead to, each once. */
+  get peers(): readonly string[] {
+    const { roles, relay, socks } = this.config;
+    const relayed = roles.includes("relay") ? relay.map(({ to }) => to) : [];
+    const proxied = roles.includes("socks") && socks.to !== undefined ? [socks.to] : [];
+    return [...new Set([...relayed, ...proxied])];
+  }
+
   get credentials(): Promise<Examination> {
     const { ca_cert: ca, cert, key } = this.config.tls;
     this.#credentials ??= examineCredentials({ ca, cert, key }, { needs: certificateNeeds(this.config) });
@@ -72,8 +82,9 @@ export class Scene {
   }
 
   get servers(): Promise<readonly NamedServer[]> {
-    const named = this.dials ? (this.config.tcp.server_addr ?? []) : [];
-    this.#named ??= Promise.all(named.map(resolveOne));
+    const { server_addr = [], proxy } = this.config.tcp;
+    const dialled = this.dials ? server_addr : [];
+    this.#named ??= Promise.all(dialled.map((named) => resolveOne(named, proxy ?? named)));
     return this.#named;
   }
 
@@ -98,33 +109,32 @@ export class Scene {
   async #talkToAll(): Promise<readonly TalkedServer[]> {
     const { credentials } = await this.credentials;
     const routes = await this.routes;
-    const all = (await this.servers).flatMap(({ named, addresses }) =>
-      addresses.map((address) => ({ named, address })),
+    const all = (await this.servers).flatMap(({ named, hop, addresses }) =>
+      addresses.map((address) => ({ named, hop, address })),
     );
     return Promise.all(
-      all.map(async ({ named, address }): Promise<TalkedServer> => {
-        const isLoop = routes.some((route) => route.address === address.address && route.kind === "loop");
-        if (isLoop) return { named, address, talk: { stage: "not-tried", because: "the way there is a loop" } };
-        return { named, address, talk: await this.#talkTo(named, address, credentials) };
+      all.map(async (server): Promise<TalkedServer> => {
+        const isLoop = routes.some((route) => route.address === server.address.address && route.kind === "loop");
+        if (isLoop) return { ...server, talk: { stage: "not-tried", because: "the way there is a loop" } };
+        return { ...server, talk: await this.#talkTo(server.named, server.address, credentials) };
       }),
     );
   }
 
   async #talkTo(named: Address, address: ResolvedAddress, identity: Credentials | undefined): Promise<Talk> {
     if (identity === undefined) return { stage: "not-tried", because: "the certificates have to be right first" };
-    const { roles, relay, tls } = this.config;
-    const peers = roles.includes("relay") ? relay.map(({ to }) => to) : [];
-    const serverName = tls.server_name ?? named.host;
+    const { tcp, tls } = this.config;
+    const target = laneTarget(tcp, tls.server_name, named);
     const node = `ut ${buildInfo.version} check`;
-    return talkToServer({ address, port: named.port, serverName, identity, peers, node, signal: this.signal });
+    return talkToServer({ target, address, identity, peers: this.peers, node, signal: this.signal });
   }
 }
 
-async function resolveOne(named: Address): Promise<NamedServer> {
+async function resolveOne(named: Address, hop: Address): Promise<NamedServer> {
   try {
-    return { named, addresses: await resolveAll(named.host), problem: undefined };
+    return { named, hop, addresses: await resolveAll(hop.host), problem: undefined };
   } catch (error) {
     if (!(error instanceof UtError)) throw error;
-    return { named, addresses: [], problem: error };
+    return { named, hop, addresses: [], problem: error };
   }
 }

@@ -1,18 +1,19 @@
-import { UtError } from "../../core/error.ts";
+import { type ErrorKind, UtError } from "../../core/error.ts";
 import { decodeControl, encodeControl, MAX_CTRL_BYTES } from "../../core/wire/control.ts";
 import { encodeCtrl, HEADER_BYTES, PduDecoder, TYPE_CTRL } from "../../core/wire/pdu.ts";
 import { decodeSignal, encodeSignal } from "../../core/wire/signal.ts";
 import { now } from "../../io/clock.ts";
 import type { ResolvedAddress } from "../../io/happy-eyeballs.ts";
+import { dialLane } from "../../io/lane-dial.ts";
 import type { LaneTransport } from "../../io/lane-transport.ts";
-import { dialTlsLane } from "../../io/tls-dial.ts";
 import type { TlsIdentity } from "../../io/tls-lane.ts";
+import type { LaneTarget } from "../lane-target.ts";
 
 export interface TalkOptions {
+  /** The server, and how lanes to it are dialled. */
+  readonly target: LaneTarget;
+  /** The address to dial: the server's, or the proxy's. */
   readonly address: ResolvedAddress;
-  readonly port: number;
-  /** The name that the server's certificate must carry. */
-  readonly serverName: string;
   readonly identity: TlsIdentity;
   /** CNs that the server is asked for. */
   readonly peers: readonly string[];
@@ -20,11 +21,13 @@ export interface TalkOptions {
   readonly signal: AbortSignal;
 }
 
+/** `no-tunnel`: the proxy leads nowhere; `no-websocket`: behind TLS is none (`tcp.transport: wss`). */
+export type FailedStage = "no-connection" | "no-tunnel" | "no-tls" | "no-websocket";
+
 /** How far a conversation with one address of a server came; `talkToServer` always tries. */
 export type Talk =
   | { readonly stage: "not-tried"; readonly because: string }
-  | { readonly stage: "no-connection"; readonly error: UtError }
-  | { readonly stage: "no-tls"; readonly error: UtError }
+  | { readonly stage: FailedStage; readonly error: UtError }
   /** It accepted the handshake and closed without a word. */
   | { readonly stage: "hung-up"; readonly handshakeMs: number }
   | { readonly stage: "silent"; readonly handshakeMs: number }
@@ -55,6 +58,12 @@ export function talkToServer(options: TalkOptions): Promise<Talk> {
   return new Conversation(options).outcome;
 }
 
+const STAGES: Readonly<Partial<Record<ErrorKind, FailedStage>>> = {
+  "io.connect": "no-connection",
+  "proxy.refused": "no-tunnel",
+  "wss.refused": "no-websocket",
+};
+
 class Conversation {
   readonly #options: TalkOptions;
   readonly #result = Promise.withResolvers<Talk>();
@@ -69,9 +78,9 @@ class Conversation {
 
   constructor(options: TalkOptions) {
     this.#options = options;
-    const { address, port, serverName, identity, signal } = options;
-    dialTlsLane(
-      { host: address.address, port, serverName, identity, resolve: async () => [address] },
+    const { target, address, identity, signal } = options;
+    dialLane(
+      { ...target, identity, resolve: async () => [address] },
       {
         opened: (transport, handshakeMs) => this.#opened(transport, handshakeMs),
         data: (chunk) => this.#read(chunk),
@@ -159,7 +168,7 @@ class Conversation {
     if (this.#transport !== undefined) this.#result.resolve(this.#soFar("hung-up"));
     else {
       const why = error ?? new UtError("lane.closed", "The connection ended");
-      this.#result.resolve({ stage: why.kind === "io.connect" ? "no-connection" : "no-tls", error: why });
+      this.#result.resolve({ stage: STAGES[why.kind] ?? "no-tls", error: why });
     }
   }
 }

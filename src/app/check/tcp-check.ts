@@ -2,7 +2,7 @@ import type { UtError } from "../../core/error.ts";
 import type { Check } from "./check.ts";
 import { type Finding, type failed, ok, skipped } from "./finding.ts";
 import type { TalkedServer } from "./scene.ts";
-import { addressOf, codeOf, troubleOf } from "./talked-server.ts";
+import { addressOf, adviceOf, codeOf, troubleOf } from "./talked-server.ts";
 
 /** Whether each address of the server accepts a TCP connection. */
 export const tcpCheck: Check = {
@@ -10,21 +10,22 @@ export const tcpCheck: Check = {
   doing: "connecting to the server",
   async run(scene) {
     const servers = await scene.talks;
-    const trouble = troubleOf(servers, ({ stage }) => !/^no-connection$|^not-tried$/.test(stage));
+    const trouble = troubleOf(servers, ({ stage }) => !/^(?:no-connection|no-tunnel|not-tried)$/.test(stage));
     const isAlone = servers.length === 1;
     return servers.map((server) => judge(server, trouble, isAlone));
   },
 };
 
 function judge(server: TalkedServer, trouble: typeof failed, isAlone: boolean): Finding {
-  const { talk, named, address } = server;
+  const { talk, hop, address } = server;
   const where = addressOf(server);
   if (talk.stage === "not-tried") return skipped(`${where}: because ${talk.because}`);
+  if (talk.stage === "no-tunnel") return trouble("proxy-refused", ...adviceOf(talk.error));
   if (talk.stage !== "no-connection") return ok(`${where} is reached`);
   const code = codeOf(talk.error.cause);
   if (address.family === 6 && UNREACHABLE.test(code) && !isAlone)
     return skipped(`${where}: because this machine has no IPv6 route; other addresses are tried as well`);
-  return refusal(where, named.port, code, talk.error, trouble);
+  return refusal(where, hop.port, code, talk.error, trouble);
 }
 
 const UNREACHABLE = /^E(?:NET|HOST)UNREACH$/;

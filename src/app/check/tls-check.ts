@@ -3,7 +3,7 @@ import { errorMessage } from "../../core/error.ts";
 import type { Check } from "./check.ts";
 import { type Finding, type failed, ok } from "./finding.ts";
 import type { TalkedServer } from "./scene.ts";
-import { addressOf, troubleOf } from "./talked-server.ts";
+import { addressOf, isTrusted, troubleOf } from "./talked-server.ts";
 
 /** Whether this node trusts the server, and the server this node. */
 export const tlsCheck: Check = {
@@ -12,7 +12,7 @@ export const tlsCheck: Check = {
   async run(scene) {
     const servers = await scene.talks;
     const { credentials } = await scene.credentials;
-    const trouble = troubleOf(servers, ({ stage }) => /^(silent|gibberish|refused|greeted)$/.test(stage));
+    const trouble = troubleOf(servers, isTrusted);
     return servers.flatMap((server) => judge(server, scene.config.tls.server_name, credentials?.cn ?? "", trouble));
   },
 };
@@ -20,11 +20,10 @@ export const tlsCheck: Check = {
 function judge(server: TalkedServer, serverName: string | undefined, cn: string, trouble: typeof failed): Finding[] {
   const { talk, named } = server;
   const where = addressOf(server);
-  // Told by the check of TCP, with what to do about it.
-  if (talk.stage === "not-tried" || talk.stage === "no-connection") return [];
+  if (isTrusted(talk)) return [ok(`${where} and this node trust each other`)];
   if (talk.stage === "no-tls") return [distrust(where, talk.error, serverName ?? named.host, trouble)];
-  if (talk.stage !== "hung-up")
-    return [ok(`${where} and this node trust each other (${Math.ceil(talk.handshakeMs)} ms)`)];
+  // What came before is told by the check of TCP, with what to do about it.
+  if (talk.stage !== "hung-up") return [];
   return [
     trouble(
       "not-let-in",
