@@ -2,7 +2,7 @@ import type { TcpConnection, TcpHandlers } from "../io/tcp-connection.ts";
 import type { PeerStream, StreamEnd } from "./stream-link.ts";
 
 /** Why one end of `ut socks` gives a stream up, told to the other end for its log. */
-export const STREAM_RESETS = { broken: 1, idle: 2, malformed: 3, refused: 4, shutdown: 5 } as const;
+export const STREAM_RESETS = { broken: 1, idle: 2, malformed: 3, shutdown: 4 } as const;
 
 /** Told of payload that was passed on. */
 export interface SpliceMeter {

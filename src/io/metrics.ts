@@ -6,6 +6,7 @@ import { computedMetric } from "./computed-metric.ts";
 import { processFamilies } from "./metrics-process.ts";
 import { serverFamilies } from "./metrics-servers.ts";
 import { signalFamilies } from "./metrics-signals.ts";
+import { socksFamilies } from "./metrics-socks.ts";
 import { stunFamilies } from "./metrics-stun.ts";
 import { traversalFamilies } from "./metrics-traversal.ts";
 import { tunnelFamilies } from "./metrics-tunnel.ts";
@@ -58,6 +59,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   for (const family of traversalFamilies(() => direct)) registry.registerMetric(computedMetric(family));
   for (const family of stunFamilies(() => nodes)) registry.registerMetric(computedMetric(family));
   for (const family of signalFamilies(() => nodes)) registry.registerMetric(computedMetric(family));
+  for (const family of socksFamilies(() => nodes)) registry.registerMetric(computedMetric(family));
   for (const family of serverFamilies(() => nodes)) registry.registerMetric(computedMetric(family));
   for (const family of processFamilies()) registry.registerMetric(computedMetric(family));
 

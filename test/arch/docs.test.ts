@@ -3,8 +3,16 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Glob } from "bun";
 import { schemaAt } from "../../src/config/json-schema.ts";
+import { ENTRY_REFUSALS, EXIT_FAULTS } from "../../src/core/socks/socks-counters.ts";
 import { createMetrics } from "../../src/io/metrics.ts";
-import { busyCounters, networkStatus, nodeStatus, sessionStatus, traversalStatus } from "../unit/io/node-status.ts";
+import {
+  busyCounters,
+  networkStatus,
+  nodeStatus,
+  sessionStatus,
+  socksStatusOf,
+  traversalStatus,
+} from "../unit/io/node-status.ts";
 
 /**
  * What the documents say exists, and what exists the documents tell: an operator who finds an event in the log or a
@@ -17,11 +25,15 @@ const texts = new Map<string, string>();
 for (const path of DOCUMENTS) texts.set(path, await Bun.file(join(ROOT, path)).text());
 const everything = [...texts.values()].join("\n");
 /** Their tables below the same heading are one. */
-const OPERATORS = ["docs/operating.md", "docs/tunnel.md", "docs/nat.md", "docs/streams.md"];
+const OPERATORS = ["docs/operating.md", "docs/tunnel.md", "docs/nat.md", "docs/streams.md", "docs/socks.md"];
 
 const build = { version: "0", commit: "0", bun: "0", platform: "linux-x64" };
 const page = await createMetrics({
-  status: () => [nodeStatus({ clients: new Map([["home", busyCounters()]]), sessions: [sessionStatus()] })],
+  status: () => [
+    nodeStatus({ clients: new Map([["home", busyCounters()]]), sessions: [sessionStatus()] }),
+    nodeStatus({ role: "socks", socks: socksStatusOf(ENTRY_REFUSALS) }),
+    nodeStatus({ role: "agent", socks: socksStatusOf(EXIT_FAULTS) }),
+  ],
   traversal: () => traversalStatus({ network: networkStatus() }),
   build,
   perClientCn: true,
@@ -51,6 +63,7 @@ describe("the operators' tables", () => {
     ["Channel drop reasons", "ut_channel_drop_total", "reason"],
     ["Handshake failures", "ut_tls_handshake_fail_total", "reason"],
     ["Frame errors", "ut_frame_err_total", "kind"],
+    ["Refusals", "ut_socks_refused_total", "reason"],
   ])("%s: all values of %s{%s}", (heading, family, label) => {
     const series = new RegExp(`^${family}\\{.*\\b${label}="([^"]+)"`, "gm");
     const values = new Set([...page.matchAll(series)].map(([, value]) => value ?? ""));
@@ -76,7 +89,8 @@ describe("the documents", () => {
 
   test("name only config keys that exist", () => {
     const keys = code().flatMap(
-      (text) => /^((?:tcp|udp|queue|metrics|tls|log|server|p2p|nat)(?:\.[a-z_]+)+)\b/.exec(text)?.[1] ?? [],
+      (text) =>
+        /^((?:tcp|udp|queue|metrics|tls|log|server|p2p|nat|socks|services)(?:\.[a-z_]+)+)\b/.exec(text)?.[1] ?? [],
     );
     expect(keys.filter((key) => schemaAt(key.split(".")) === undefined)).toEqual([]);
     expect(keys).not.toEqual([]);

@@ -3,6 +3,7 @@ import type { NatReport } from "../../../src/core/nat/nat-report.ts";
 import { TraversalStats } from "../../../src/core/nat/traversal-stats.ts";
 import type { NetworkStatus, TraversalStatus } from "../../../src/core/nat/traversal-status.ts";
 import type { PipeExplanation } from "../../../src/core/peer/trace.ts";
+import type { SocksStatus } from "../../../src/core/socks/socks-status.ts";
 import { TunnelCounters } from "../../../src/core/tunnel/counters.ts";
 import type { LaneStatus, NodeStatus, SessionStatus } from "../../../src/core/tunnel/status.ts";
 
@@ -20,6 +21,18 @@ export function nodeStatus(some: Partial<NodeStatus> = {}): NodeStatus {
     tlsHandshakeFailures: new Map(),
     stun: undefined,
     ...some,
+  };
+}
+
+/** An end of `ut socks` at which each of these was refused once. */
+export function socksStatusOf(refusals: readonly string[]): SocksStatus {
+  return {
+    open: { connect: 2, udp: 1 },
+    opened: { connect: 20, udp: 3 },
+    bytes: { up: 1_000, down: 50_000 },
+    datagrams: { up: 7, down: 6 },
+    refused: Object.fromEntries(refusals.map((refusal) => [refusal, 1])),
+    link: { connections: 2, connectionsOpened: 3, connectionsLost: 1, streams: 3, bufferedBytes: 4_096, problem: null },
   };
 }
 
