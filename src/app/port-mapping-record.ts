@@ -76,6 +76,9 @@ export class PortMappingRecord {
       case "revoked":
         this.#revoke(event.reason, event.external);
         break;
+      case "abandoned":
+        this.#log.warn("port_mapping_left", { gateway: event.gateway, protocols: event.protocols });
+        return;
       case "renewal-failed":
         this.#log.warn("port_mapping_renewal_fail", { failures: event.failures, reason: textOf(event) });
         return;

@@ -75,6 +75,7 @@ function jsonOf(event: PortMappingEvent): Record<string, unknown> {
     case "asking":
     case "refused":
     case "renewal-failed":
+    case "abandoned":
     case "stopped":
       return { ...event };
     default:

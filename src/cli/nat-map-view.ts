@@ -44,6 +44,8 @@ export function formatMapEvent(event: PortMappingEvent, mapped: MappedPort): str
       return REVOKED[event.reason];
     case "unavailable":
       return `no mapping now; asking again in ${formatSpan(Math.round(event.retryMs / 1_000))}`;
+    case "abandoned":
+      return `${event.gateway} cannot be told any more: what it has mapped ends with its lease`;
     case "stopped":
       if (event.left.length === 0) return "removed";
       return `${gateway.address} did not confirm the removal: the mapping ends with its lease`;

@@ -58,15 +58,18 @@ class Advertised {
 function run(seed: number, isCalm: boolean): void {
   const random = new Random(seed);
   const advertised = new Advertised();
-  const bench = new MapperBench({
+  /** A gateway that is left is told nothing, so until then it may hold what nobody answers for any more: as it said. */
+  let abandonedUntil = 0;
+  const bench: MapperBench = new MapperBench({
     random,
     lossPercent: random.pick([0, 0, 10, 30]),
     leaseSeconds: LEASE_SECONDS,
-    onEvent: (event) => advertised.take(event),
+    onEvent: (event) => {
+      advertised.take(event);
+      if (event.type === "abandoned") abandonedUntil = bench.now + LEASE_SECONDS * 1_000;
+    },
   });
   let staleSince: number | undefined;
-  /** A gateway that is left is told nothing, so until then it may hold what nobody answers for any more. */
-  let abandonedUntil = 0;
 
   function check(): void {
     const held = bench.gateway
@@ -90,14 +93,13 @@ function run(seed: number, isCalm: boolean): void {
       bench.pass(random.between(1, 90_000));
       check();
     }
-    if (!isCalm && disturb(bench, random) === "left the gateway")
-      abandonedUntil = Math.max(abandonedUntil, bench.now + LEASE_SECONDS * 1_000);
-    else if (isCalm) bench.gateway.refuses = random.pick([0, 0, 8]);
+    if (!isCalm) disturb(bench, random);
+    else bench.gateway.refuses = random.pick([0, 0, 8]);
   }
   finish(bench, random, seed, bench.now >= abandonedUntil);
 }
 
-function disturb(bench: MapperBench, random: Random): "left the gateway" | undefined {
+function disturb(bench: MapperBench, random: Random): void {
   const { gateway } = bench;
   switch (random.below(6)) {
     case 0:
@@ -120,9 +122,7 @@ function disturb(bench: MapperBench, random: Random): "left the gateway" | undef
       bench.do((mapper, now) => mapper.handleGatewayChange(now, undefined));
       if (random.oneIn(2)) bench.pass(random.between(1, 60_000));
       bench.start();
-      return "left the gateway";
   }
-  return undefined;
 }
 
 /**

@@ -26,6 +26,8 @@ export type PortMapperEvent =
   | { readonly type: "verify"; readonly external: Endpoint }
   /** To be made by the shell (`io/gateway-http.ts`); its end goes to `handleHttp`. */
   | { readonly type: "request"; readonly protocol: PortMapProtocol; readonly request: GatewayRequest }
+  /** The gateway that was left for another network: it may hold a mapping until its lease ends, and is told nothing more. */
+  | { readonly type: "abandoned"; readonly gateway: string; readonly protocols: readonly PortMapProtocol[] }
   /** After `stop`: nothing more will happen. `left` may still hold a mapping until its lease ends. */
   | { readonly type: "stopped"; readonly left: readonly PortMapProtocol[] };
 

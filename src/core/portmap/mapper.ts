@@ -62,6 +62,7 @@ export class PortMapper implements Machine<PortMapperEvent> {
     if (this.#isEnding()) return;
     if (this.#target?.gateway === target?.gateway && this.#target?.localAddress === target?.localAddress) return;
     this.#withdraw("gateway-changed");
+    this.#abandon();
     this.#target = target;
     this.#contenders = target === undefined ? [] : this.#options.clientsFor(target).map((one) => new Contender(one));
     this.#failedRaces = 0;
@@ -214,8 +215,18 @@ export class PortMapper implements Machine<PortMapperEvent> {
   #stepStop(now: Instant, until: Instant): void {
     if (now < until && this.#contenders.some(({ undoing }) => undoing)) return;
     this.#phase = { type: "stopped" };
-    const left = this.#contenders.filter(({ mayHold }) => mayHold).map(({ protocol }) => protocol);
-    this.#tell({ type: "stopped", left });
+    this.#tell({ type: "stopped", left: this.#mayHold });
+  }
+
+  #abandon(): void {
+    const protocols = this.#mayHold;
+    if (this.#target !== undefined && protocols.length > 0)
+      this.#tell({ type: "abandoned", gateway: this.#target.gateway, protocols });
+  }
+
+  /** By these the gateway may hold a mapping now. */
+  get #mayHold(): PortMapProtocol[] {
+    return this.#contenders.filter(({ mayHold }) => mayHold).map(({ protocol }) => protocol);
   }
 
   #withdraw(reason: RevokeReason): void {

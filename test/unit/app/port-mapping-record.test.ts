@@ -115,6 +115,12 @@ test("what the gateway may still hold at the end is told; a lease without end ha
   ]);
 });
 
+test("what a gateway may still hold that this host has left is told", () => {
+  const { said, handle } = bench();
+  handle({ type: "abandoned", gateway: "10.1.0.1", protocols: ["nat-pmp"] });
+  expect(said()).toEqual([["warn port_mapping_left", { gateway: "10.1.0.1", protocols: ["nat-pmp"] }]]);
+});
+
 test("the first attempt's end is known, whichever it was", async () => {
   for (const end of [
     { type: "installed", ...held() },

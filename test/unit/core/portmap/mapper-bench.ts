@@ -153,6 +153,8 @@ function describe(event: PortMapperEvent): string {
       return `unavailable ${event.failures.map(({ protocol, kind }) => `${protocol}: ${kind}`).join(", ")}; ${event.retryMs / 1_000}`;
     case "verify":
       return `verify ${event.external.address}:${event.external.port}`;
+    case "abandoned":
+      return `abandoned ${event.gateway} ${event.protocols.join(" ")}`;
     case "stopped":
       return `stopped ${event.left.join(" ")}`.trim();
     case "request":

@@ -139,7 +139,8 @@ describe("another network", () => {
   test("the old mapping is revoked, the new gateway asked", () => {
     const bench = installed();
     bench.do((mapper, now) => mapper.handleGatewayChange(now, undefined)).pass(60_000);
-    expect([bench.told(), bench.mapper.nextTimeout()]).toEqual([[`1: revoked ${EXTERNAL} gateway-changed`], Infinity]);
+    const left = [`1: revoked ${EXTERNAL} gateway-changed`, `1: abandoned ${TARGET.gateway} pcp`];
+    expect([bench.told(), bench.mapper.nextTimeout()]).toEqual([left, Infinity]);
     expect(bench.start().pass(1_000).told()).toEqual(["61: asking pcp", `61.002: installed pcp ${EXTERNAL} 7200`]);
   });
 
