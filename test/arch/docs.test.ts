@@ -25,7 +25,14 @@ const texts = new Map<string, string>();
 for (const path of DOCUMENTS) texts.set(path, await Bun.file(join(ROOT, path)).text());
 const everything = [...texts.values()].join("\n");
 /** Their tables below the same heading are one. */
-const OPERATORS = ["docs/operating.md", "docs/tunnel.md", "docs/nat.md", "docs/streams.md", "docs/socks.md"];
+const OPERATORS = [
+  "docs/operating.md",
+  "docs/tunnel.md",
+  "docs/nat.md",
+  "docs/streams.md",
+  "docs/socks.md",
+  "docs/udpmon.md",
+];
 
 const build = { version: "0", commit: "0", bun: "0", platform: "linux-x64" };
 const page = await createMetrics({
