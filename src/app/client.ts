@@ -1,4 +1,6 @@
+import { formatAddress } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
+import { canonicalIp } from "../core/net/ip.ts";
 import type { NodeStatus } from "../core/tunnel/status.ts";
 import { openUdp, type UdpSocket } from "../io/udp.ts";
 import type { NodeIdentity, Role, RoleContext } from "./role.ts";
@@ -61,7 +63,7 @@ class Client implements Role {
   }
 
   status(): NodeStatus {
-    const udp = `${this.#udp?.host ?? ""}:${this.port}`;
+    const udp = this.#udp === undefined ? "" : formatAddress(this.#udp);
     const { lastError, counters, handshakeFailures } = this.#uplink;
     return {
       role: "client",
@@ -92,7 +94,7 @@ class Client implements Role {
     if (this.#peer === undefined || this.#peer.port !== port || this.#peer.address !== address) {
       // The first is news; two programs that fight for the port would make a line of each packet.
       const log = this.#peer === undefined ? this.#uplink.log : this.#uplink.noisy;
-      log.info("local_peer", { address, port, previous_port: this.#peer?.port });
+      log.info("local_peer", { address: canonicalIp(address), port, previous_port: this.#peer?.port });
       this.#peer = { port, address };
       this.#uplink.session.sourcePort = port;
     }

@@ -1,3 +1,4 @@
+import { formatAddress } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
 import type { UtError } from "../core/error.ts";
 import type { ChannelDatagram } from "../core/tunnel/channels.ts";
@@ -70,7 +71,7 @@ export class HostedSession {
   }
 
   status(): SessionStatus {
-    return this.tunnel.status(this.#udp === undefined ? "" : `${this.#udp.host}:${this.#udp.port}`);
+    return this.tunnel.status(this.#udp === undefined ? "" : formatAddress(this.#udp));
   }
 
   /** `lane` is this session's from now on. `isSilent`: its first PDU was DATA, which has been decoded already. */
@@ -133,7 +134,7 @@ export class HostedSession {
         up.outPackets += count;
         up.outBytes += bytes;
       },
-      onError: (error) => this.#noisy.warn("udp_unreachable", { to: `${target.host}:${target.port}`, err: error }),
+      onError: (error) => this.#noisy.warn("udp_unreachable", { to: formatAddress(target), err: error }),
     });
     if (this.#closed) {
       udp[Symbol.dispose]();

@@ -1,4 +1,5 @@
 import { errorMessage, UtError } from "../core/error.ts";
+import { formatEndpoint } from "../core/net/endpoint.ts";
 import { TCP_SOCKET, TcpConnection } from "./tcp-connection.ts";
 
 export interface TcpListener extends Disposable {
@@ -34,9 +35,13 @@ export function listenTcp(
       [Symbol.dispose]: () => listener.stop(true),
     };
   } catch (cause) {
-    throw new UtError("io.bind", `Cannot listen on TCP ${host}:${port}: ${errorMessage(cause)}; set ${key}`, {
-      cause,
-      details: { host, port },
-    });
+    throw new UtError(
+      "io.bind",
+      `Cannot listen on TCP ${formatEndpoint({ address: host, port })}: ${errorMessage(cause)}; set ${key}`,
+      {
+        cause,
+        details: { host, port },
+      },
+    );
   }
 }

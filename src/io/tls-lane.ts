@@ -2,6 +2,8 @@ import type { Socket } from "bun";
 import type { CommonName } from "../core/common-name.ts";
 import { commonNameOf } from "../core/common-name.ts";
 import { errorMessage, UtError } from "../core/error.ts";
+import { formatEndpoint } from "../core/net/endpoint.ts";
+import { canonicalIp } from "../core/net/ip.ts";
 import { now } from "./clock.ts";
 import type { LaneHandlers, LaneTransport, OpenLaneHandlers } from "./lane-transport.ts";
 
@@ -154,8 +156,7 @@ export function lost(error: Error): UtError {
   return new UtError("lane.closed", `Connection lost: ${errorMessage(error)}`, { cause: error });
 }
 
-/** `address:port` of the other end, IPv6 in brackets. */
-function remoteOf(socket: LaneSocket): string {
-  const { remoteAddress, remotePort } = socket;
-  return remoteAddress?.includes(":") ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`;
+/** `address:port` of the other end, IPv6 in brackets, IPv4 as such on a socket that takes both. */
+function remoteOf({ remoteAddress, remotePort }: LaneSocket): string {
+  return formatEndpoint({ address: canonicalIp(remoteAddress) ?? remoteAddress, port: remotePort });
 }

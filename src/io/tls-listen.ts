@@ -1,5 +1,6 @@
 import type { SocketHandler, TCPSocketListener } from "bun";
 import { errorMessage, UtError } from "../core/error.ts";
+import { formatEndpoint } from "../core/net/endpoint.ts";
 import { HandshakeGate } from "../core/tunnel/handshake-gate.ts";
 import type { FrameErrorKind } from "../core/wire/pdu.ts";
 import { HttpsVisitor } from "./https-visitor.ts";
@@ -71,7 +72,7 @@ export function listenTlsLanes(options: ListenOptions, handlers: ListenHandlers)
   } catch (cause) {
     throw new UtError(
       "io.bind",
-      `Cannot listen on TCP ${host}:${port}: ${errorMessage(cause)}; set tcp.listen_addr to a free address`,
+      `Cannot listen on TCP ${formatEndpoint({ address: host, port })}: ${errorMessage(cause)}; set tcp.listen_addr to a free address`,
       { cause, details: { host, port } },
     );
   }

@@ -1,4 +1,5 @@
 import { errorMessage, UtError } from "../core/error.ts";
+import { formatEndpoint } from "../core/net/endpoint.ts";
 import { Pacer } from "../core/tunnel/pacer.ts";
 import { now } from "./clock.ts";
 import { clearReceiveErrors, setDontFragment, setReceiveBuffer } from "./sockopt.ts";
@@ -203,7 +204,10 @@ interface Handlers {
 
 type BunSocket = Bun.udp.Socket<"uint8array"> | Bun.udp.ConnectedSocket<"uint8array">;
 
-async function bind({ host, port, connect, ipv6Only }: UdpOptions, { data, drain, error }: Handlers): Promise<BunSocket> {
+async function bind(
+  { host, port, connect, ipv6Only }: UdpOptions,
+  { data, drain, error }: Handlers,
+): Promise<BunSocket> {
   // Undocumented: usockets' LIBUS_SOCKET_IPV6_ONLY.
   const flags = ipv6Only === true ? 8 : 0;
   const common = { hostname: host, port, binaryType: "uint8array", flags } as const;
@@ -215,8 +219,9 @@ async function bind({ host, port, connect, ipv6Only }: UdpOptions, { data, drain
       ? await Bun.udpSocket({ ...common, socket })
       : await Bun.udpSocket({ ...common, connect: { hostname: connect.host, port: connect.port }, socket });
   } catch (cause) {
-    const towards = connect === undefined ? "" : ` towards ${connect.host}:${connect.port}`;
-    throw new UtError("io.bind", `Cannot bind UDP ${host}:${port}${towards}: ${errorMessage(cause)}`, {
+    const named = (one: { host: string; port: number }) => formatEndpoint({ address: one.host, port: one.port });
+    const towards = connect === undefined ? "" : ` towards ${named(connect)}`;
+    throw new UtError("io.bind", `Cannot bind UDP ${named({ host, port })}${towards}: ${errorMessage(cause)}`, {
       cause,
       details: { host, port },
     });

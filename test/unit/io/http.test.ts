@@ -92,6 +92,7 @@ test("api/status has what is known of going direct, addresses as text and null f
   const { nat, ...network } = (await report({ stats: active, network: networkStatus() })).network;
   expect(network).toEqual({
     listen: "0.0.0.0:40000",
+    listen6: null,
     checkedAt: "2026-01-31T12:00:00.000Z",
     checks: 9,
     changes: 2,
