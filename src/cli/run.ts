@@ -68,14 +68,15 @@ async function runConfig(argv: readonly string[], terminal: Terminal, kind: RunK
   if (path === undefined)
     throw new UtError("usage.bad-flag", "Missing -config FILE; ut config example prints a file to start from");
   const folder = stringFlag(flags, "credentials");
-  const config = folder === undefined ? loadConfig(path) : withHandedOver(loadConfig(path), folder);
+  const read = () => loadConfig(path, kind.role);
+  const config = folder === undefined ? read() : withHandedOver(read(), folder);
   if (kind.role !== undefined && !config.roles.includes(kind.role))
     throw new UtError(
       "config.wrong-role",
       `Cannot run ${path} as ${kind.role}: its role is ${config.roles.join(", ")}`,
     );
   const effective = kind.override?.(config, flags) ?? config;
-  await runNode(effective, terminal.signal, (onReread) => onHangup(() => onReread(() => loadConfig(path))));
+  await runNode(effective, terminal.signal, (onReread) => onHangup(() => onReread(read)));
   return 0;
 }
 

@@ -11,6 +11,7 @@ import {
   issueProblems,
   WHERE_TO_START,
 } from "./problem.ts";
+import type { Role } from "./roles.ts";
 import { type Config, configSchema } from "./schema.ts";
 import { readSource } from "./source.ts";
 
@@ -21,9 +22,11 @@ const MAX_SECTION_DEPTH = 2;
 
 /**
  * The config in a YAML file. Throws `config.unreadable` where there is no readable file, else as `parseConfig`.
+ *
+ * @param role of the example that somebody without a file is sent to
  */
-export function loadConfig(path: string): Config {
-  return parseConfig(decodeUtf8(readBytes(path), path), path);
+export function loadConfig(path: string, role: Role = "client"): Config {
+  return parseConfig(decodeUtf8(readBytes(path, role), path), path);
 }
 
 /**
@@ -77,14 +80,14 @@ function withAbsolutePaths(config: Config, folder: string): Config {
   return { ...config, tls: { ...config.tls, ca_cert: absolute(ca_cert), cert: absolute(cert), key: absolute(key) } };
 }
 
-function readBytes(path: string): Uint8Array {
+function readBytes(path: string, role: Role): Uint8Array {
   const unreadable = (reason: string, cause?: unknown) =>
     new UtError("config.unreadable", `Cannot read config ${path}: ${reason}`, { cause, details: { path } });
   let bytes: Uint8Array;
   try {
     bytes = readUpTo(MAX_FILE_BYTES + 1, path);
   } catch (cause) {
-    throw unreadable(READ_FAILURES[(cause as NodeJS.ErrnoException).code ?? ""]?.(path) ?? String(cause), cause);
+    throw unreadable(READ_FAILURES[(cause as NodeJS.ErrnoException).code ?? ""]?.(path, role) ?? String(cause), cause);
   }
   if (bytes.length <= MAX_FILE_BYTES) return bytes;
   throw unreadable(`it is larger than ${MAX_FILE_BYTES} bytes; name the YAML file`);
@@ -107,8 +110,8 @@ function readUpTo(limit: number, path: string): Uint8Array {
   }
 }
 
-const READ_FAILURES: Record<string, (path: string) => string> = {
-  ENOENT: (path) => `there is no such file; "ut config example client > ${path}" writes one to start from`,
+const READ_FAILURES: Record<string, (path: string, role: Role) => string> = {
+  ENOENT: (path, role) => `there is no such file; "ut config example ${role} > ${path}" writes one to start from`,
   EISDIR: (path) => `it is a directory; name the file in it, such as ${path.replace(/\/+$/, "")}/ut.yaml`,
   ENOTDIR: () => "a part of the path is a file, not a directory; check the path",
   EACCES: () => "permission denied; run as a user who may read it",

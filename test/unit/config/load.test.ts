@@ -181,6 +181,11 @@ describe("a config", () => {
 });
 
 describe("a file that cannot be read", () => {
+  test("is missing for somebody who wants to run a relay", () => {
+    const path = join(folder, "none.yaml");
+    expect(() => loadConfig(path, "relay")).toThrow(`"ut config example relay > ${path}" writes one to start from`);
+  });
+
   const cases: [name: string, path: () => string, expected: (path: string) => string][] = [
     [
       "is missing",
