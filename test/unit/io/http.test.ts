@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { createHash } from "node:crypto";
 import { UtError } from "../../../src/core/error.ts";
 import type { TraversalStatus } from "../../../src/core/nat/traversal-status.ts";
 import { CHANNEL_DROP_REASONS, DELAY_BUCKETS_MS } from "../../../src/core/tunnel/counters.ts";
@@ -213,9 +214,78 @@ test("DNS rebinding: /api answers to addresses, localhost and its own name, neve
   ]);
 });
 
+test("DNS rebinding: the page and the events are guarded as /api/status is", async () => {
+  await using server = serving(() => [nodeStatus()]);
+  for (const path of ["/", "/api/events"]) {
+    const refused = await fetch(`${server.url}${path}`, { headers: { host: "evil.example" } });
+    expect([path, refused.status, await refused.text()]).toEqual([
+      path,
+      403,
+      "Refused for host evil.example: use an IP address, localhost or the host of metrics.listen_addr\n",
+    ]);
+  }
+});
+
+test("the page is one document that may do nothing but ask for events of its own address", async () => {
+  await using server = serving(() => [nodeStatus()]);
+  const response = await fetch(`${server.url}/`);
+  const html = await response.text();
+  expect([response.status, response.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
+  const hash = (tag: string) => {
+    const text = new RegExp(`<${tag}[^>]*>([\\s\\S]*?)</${tag}>`).exec(html)?.[1] ?? "";
+    return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+  };
+  expect(response.headers.get("content-security-policy")).toBe(
+    [
+      "default-src 'none'",
+      `script-src ${hash("script")}`,
+      `style-src ${hash("style")}`,
+      "connect-src 'self'",
+      "img-src data:",
+      "base-uri 'none'",
+      "form-action 'none'",
+      "frame-ancestors 'none'",
+      "require-trusted-types-for 'script'",
+      "trusted-types 'none'",
+    ].join("; "),
+  );
+  for (const [name, value] of Object.entries({
+    "cache-control": "no-store",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+  }))
+    expect([name, response.headers.get(name)]).toEqual([name, value]);
+  expect(html.length).toBeLessThan(150_000);
+  const elsewhere = [...html.matchAll(/\bhttps?:\/\/[^\s"'`]*/g)].map(([address]) => address);
+  expect(new Set(elsewhere)).toEqual(new Set(["http://www.w3.org/2000/svg"]));
+});
+
+test("events come as long as somebody listens, to sixteen at most", async () => {
+  await using server = serving(() => [nodeStatus()]);
+  const open = async () => await fetch(`${server.url}/api/events`);
+  const first = await open();
+  expect([first.status, first.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
+  const reader = first.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  while (!text.includes("event: status")) text += (await reader?.read())?.value ?? "";
+  expect(text).toStartWith("event: history\ndata: {");
+  const others = await Promise.all(Array.from({ length: 15 }, open));
+  const tooMany = await open();
+  expect([tooMany.status, tooMany.headers.get("retry-after"), await tooMany.text()]).toEqual([
+    503,
+    "10",
+    "Cannot tell more than 16 listeners at once; try again later\n",
+  ]);
+  await others[0]?.body?.cancel();
+  let again = await open();
+  while (again.status === 503) again = await open();
+  expect(again.status).toBe(200);
+});
+
 test("HEAD is GET without a body, everything else is refused, unknown paths are told what there is", async () => {
   await using server = serving(() => [nodeStatus()]);
-  for (const path of ["/metrics", "/healthz", "/readyz", "/api/status"]) {
+  for (const path of ["/", "/metrics", "/healthz", "/readyz", "/api/status", "/api/events"]) {
     const head = await fetch(`${server.url}${path}`, { method: "HEAD" });
     expect([path, head.status, await head.text()]).toEqual([path, 200, ""]);
     const post = await fetch(`${server.url}${path}`, { method: "POST", body: "x" });
