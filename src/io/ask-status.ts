@@ -1,4 +1,5 @@
 import { errorMessage, UtError } from "../core/error.ts";
+import { fetchNode } from "./fetch-node.ts";
 import type { StatusReport } from "./status-report.ts";
 
 /** A node on the same machine answers at once, or is in trouble. */
@@ -16,7 +17,7 @@ export async function askStatus(
 ): Promise<Partial<StatusReport>> {
   const url = `http://${address}/api/status`;
   const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
-  const response = await fetch(url, { redirect: "error", signal: limit }).catch((cause: unknown) => {
+  const response = await fetchNode(url, { signal: limit }).catch((cause: unknown) => {
     throw unanswered(url, flag, cause);
   });
   const report: unknown = await response.json().catch(() => undefined);

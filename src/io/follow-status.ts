@@ -1,5 +1,6 @@
 import { UtError } from "../core/error.ts";
 import { noNode, unanswered } from "./ask-status.ts";
+import { fetchNode } from "./fetch-node.ts";
 import type { HistoryEvent, StatusEvent } from "./live-status.ts";
 
 export type FollowedEvent = ({ readonly type: "history" } & HistoryEvent) | ({ readonly type: "status" } & StatusEvent);
@@ -23,7 +24,7 @@ export async function* followStatus(
   const limit = AbortSignal.any([signal, silence.signal]);
   let timer = setTimeout(() => silence.abort(), SILENCE_MS);
   try {
-    const response = await fetch(url, { redirect: "error", signal: limit });
+    const response = await fetchNode(url, { signal: limit });
     if (response.status === 503) throw noNode(url, flag, (await response.text()).trim());
     if (!response.ok || response.body === null || !response.headers.get("content-type")?.startsWith(EVENT_STREAM))
       throw noNode(url, flag, `the answer, ${response.status}, is not that of a node`);

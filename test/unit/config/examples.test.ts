@@ -85,3 +85,14 @@ describe("the JSON Schema", () => {
     expect(schemaAt(["tcp", "constructor"])).toBeUndefined();
   });
 });
+
+test("config/container.yaml loads, listens where other containers reach it, and says why", async () => {
+  const { roles, udp, metrics } = loadConfig("config/container.yaml");
+  expect(roles).toEqual(["client"]);
+  expect([udp.listen_addr, metrics.listen_addr]).toEqual([
+    { host: "0.0.0.0", port: 15_000 },
+    { host: "0.0.0.0", port: 5_080 },
+  ]);
+  const text = await Bun.file("config/container.yaml").text();
+  expect(text).toContain("Prometheus runs in another container, for which 127.0.0.1 in here does not exist.");
+});
