@@ -1,6 +1,7 @@
-import { congestionChoices } from "../../io/kernel-settings.ts";
+import type { Config } from "../../config/schema.ts";
+import { type CongestionChoices, congestionChoices } from "../../io/kernel-settings.ts";
 import type { Check } from "./check.ts";
-import { failed, ok, skipped, warning } from "./finding.ts";
+import { type Finding, failed, ok, skipped, warning } from "./finding.ts";
 
 const ALLOW = "net.ipv4.tcp_allowed_congestion_control";
 
@@ -8,36 +9,32 @@ const ALLOW = "net.ipv4.tcp_allowed_congestion_control";
 export const congestionCheck: Check = {
   name: "congestion",
   doing: "asking the kernel for BBR",
-  async run({ config }) {
-    const wanted = config.tcp.congestion;
-    if (wanted === "system") return [];
-    const choices = congestionChoices();
-    if (choices === undefined) return [skipped("because only Linux lets a program choose its congestion control")];
-    const missing = (wanted === "auto" ? ["cubic", "bbr"] : [wanted]).find((one) => !choices.allowed.includes(one));
-    if (missing === undefined) return [ok(`tcp.congestion: ${wanted} has what it needs`)];
-    // A fixed choice that is refused leaves the lanes as they are, too, but it is not what was asked for.
-    const trouble = wanted === "auto" ? warning : failed;
-    const allow = `sudo sysctl -w ${ALLOW}='${[...choices.allowed, missing].join(" ")}'`;
-    const keep = `echo "${ALLOW} = ${[...choices.allowed, missing].join(" ")}" | sudo tee /etc/sysctl.d/90-ut.conf`;
-    if (choices.available.includes(missing))
-      return [
-        trouble(
-          `${missing}-not-allowed`,
-          `the kernel has ${missing}, and does not allow it to programs: ${whatThen(missing)}`,
-          allow,
-          keep,
-        ),
-      ];
-    return [
-      trouble(
-        `no-${missing}`,
-        `the kernel has no ${missing}: ${whatThen(missing)}`,
-        `sudo modprobe tcp_${missing} && ${allow}`,
-        `echo tcp_${missing} | sudo tee /etc/modules-load.d/ut.conf; ${keep}`,
-      ),
-    ];
-  },
+  run: async ({ config }) => judgeCongestion(config.tcp.congestion, congestionChoices()),
 };
+
+/** `choices`: undefined where the system offers none. */
+export function judgeCongestion(
+  wanted: Config["tcp"]["congestion"],
+  choices: CongestionChoices | undefined,
+): Finding[] {
+  if (wanted === "system") return [];
+  if (choices === undefined) return [skipped("because only Linux lets a program choose its congestion control")];
+  const { allowed, available } = choices;
+  const missing = (wanted === "auto" ? ["cubic", "bbr"] : [wanted]).find((one) => !allowed.includes(one));
+  if (missing === undefined) return [ok(`tcp.congestion: ${wanted} has what it needs`)];
+  // A fixed choice that is refused leaves the lanes as they are, too, but it is not what was asked for.
+  const trouble = wanted === "auto" ? warning : failed;
+  const list = [...allowed, missing].join(" ");
+  const allow = `sysctl -w ${ALLOW}='${list}'`;
+  const keep = `echo "${ALLOW} = ${list}" | sudo tee -a /etc/sysctl.d/90-ut.conf`;
+  if (available.includes(missing)) {
+    const text = `the kernel has ${missing}, and does not allow it to programs: ${whatThen(missing)}`;
+    return [trouble(`${missing}-not-allowed`, text, `sudo ${allow}`, keep)];
+  }
+  const load = `sudo sh -c "modprobe tcp_${missing} && ${allow}"`;
+  const keepLoaded = `echo tcp_${missing} | sudo tee /etc/modules-load.d/ut.conf`;
+  return [trouble(`no-${missing}`, `the kernel has no ${missing}: ${whatThen(missing)}`, load, keepLoaded, keep)];
+}
 
 function whatThen(missing: string): string {
   return missing === "bbr" ? "lanes collapse where packets are lost" : "lanes stay as the system has set them";
