@@ -14,7 +14,7 @@ export async function openDirectSockets(listen: readonly Address[], log: Log): P
   const binds = bindsOf(listen);
   if (binds.length === 1) return openFan(binds);
   return openFan(binds).catch((error) => {
-    log.info("p2p_ipv6_fail", { address: binds[1]?.address, port: binds[1]?.port, err: error });
+    log.info("second_socket_fail", { address: binds[1]?.address, port: binds[1]?.port, err: error });
     return openFan(binds.slice(0, 1));
   });
 }

@@ -99,6 +99,8 @@ function misread(expected: string, use: AddressUse, example: string, ...candidat
 function repairs(text: string, example: string): string[] {
   const [, exampleHost = "", examplePort = ""] = /^(.*):(\d+)$/.exec(example) ?? [];
   const host = /^\[.*\]$/.test(text) ? text.slice(1, -1) : text;
+  // Each repair would ask for another one, for ever.
+  if (/[[\]]/.test(host)) return [];
   if (/^\d+$/.test(host)) return [`${exampleHost}:${host}`];
   if (!host.includes(":")) return host === "" ? [] : [`${host}:${examplePort}`];
   const lastColon = host.lastIndexOf(":");

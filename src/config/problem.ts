@@ -16,6 +16,8 @@ export interface ConfigProblem extends Position {
 const MAX_SHOWN_TEXT = 60;
 /** For a file that is not a config at all. */
 export const WHERE_TO_START = `; "ut config example client" prints a config to start from`;
+/** What a terminal would obey or hide: C1 controls, direction marks. JSON leaves them as they are. */
+const HIDDEN = /[\p{Cc}\p{Cf}]/u;
 const PEM_START = "-----BEGIN";
 
 /** `file:line:column: key.path: expected X, got Y`, the form that editors and terminals make clickable. */
@@ -90,7 +92,8 @@ function advice(path: KeyPath, node: SchemaNode, value: unknown, hints: IssueHin
     return `; put a space after each ":"`;
   if (path.length === 0) return WHERE_TO_START;
   const suggestion = hints.suggestion ?? suggestValue(node, value);
-  return suggestion === undefined ? "" : `; did you mean ${JSON.stringify(suggestion)}`;
+  const text = JSON.stringify(suggestion) ?? "";
+  return text === "" || HIDDEN.test(text) ? "" : `; did you mean ${text}`;
 }
 
 /** A key that has to be there, or one that stands there with nothing behind it. */
@@ -162,8 +165,7 @@ function shortText(value: unknown): string {
   if (text.includes(PEM_START)) return "PEM text";
   const open = withoutPasswords(text);
   const shown = open.length <= MAX_SHOWN_TEXT ? open : `${open.slice(0, MAX_SHOWN_TEXT)}…`;
-  // What a terminal would obey or hide (C1 controls, direction marks), which JSON leaves as it is.
-  return shown.replace(/[\p{Cc}\p{Cf}]/gu, (character) => {
+  return shown.replace(new RegExp(HIDDEN, "gu"), (character) => {
     const code = character.codePointAt(0) ?? 0;
     return `\\u{${code.toString(16)}}`;
   });

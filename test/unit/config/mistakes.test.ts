@@ -33,6 +33,10 @@ const INVALID: Record<string, [text: string, ...problems: string[]]> = {
     `role: "cl\u202eient\u009b"\n${TLS}`,
     `ut.yaml:1:7: role: expected client, server, agent, relay or socks, got "cl\\u{202e}ient\\u{9b}"; did you mean "client"`,
   ],
+  "the same in place of a list, which is no suggestion": [
+    `role: server\nserver: { stun: { listen: "\u202e478" } }\n${TLS}`,
+    `ut.yaml:2:27: server.stun.listen: expected a list of up to 8 addresses such as ["0.0.0.0:3478", "0.0.0.0:3479"], got the text "\\u{202e}478"`,
+  ],
   "text in place of numbers and switches": [
     `role: server\ntcp:\n  lanes: "5"\n  tcp_buf: 16KiB\n  idle_seconds: 2m\n  user_timeout_ms: 10s\n  reorder_ms: soon\n  prewarm: yes\n  tcp_nodelay: Off\n${TLS}`,
     `ut.yaml:3:10: tcp.lanes: expected a whole number from 1 to 32, got the text "5"; did you mean 5`,
