@@ -156,7 +156,7 @@ interface Broken {
 }
 
 const RENEW = 'renew it with "ut pki renew --cn home" where the CA is, and copy it here';
-const AFTER_CERTIFICATES: Broken[] = [
+const AT_HOME: Broken[] = [
   {
     name: "a certificate that has expired",
     who: await identity({ cn: "home", ...expired }),
@@ -245,6 +245,20 @@ const AFTER_CERTIFICATES: Broken[] = [
     ],
   },
 ];
+
+const PASSWORDS: Broken = {
+  name: "passwords that everybody can read",
+  settings: (port) => ({ ...client(port), socks: { users: { ann: "secret" } } }),
+  spoil: (dir) => chmod(join(dir, "ut.yaml"), 0o644),
+  says: [
+    told(
+      "WARNING",
+      "config",
+      "every user of this machine can read the passwords in DIR/ut.yaml",
+      "chmod 600 DIR/ut.yaml",
+    ),
+  ],
+};
 
 const ON_THE_WAY: Broken[] = [
   {
@@ -469,7 +483,7 @@ const AT_THE_ENDS: Broken[] = [
 ];
 
 describe.each([
-  ["here", AFTER_CERTIFICATES],
+  ["here", [PASSWORDS, ...AT_HOME]],
   ["on the way", ON_THE_WAY],
   ["at the ends", AT_THE_ENDS],
 ])("broken %s", (_, setUps) => {
@@ -508,6 +522,15 @@ test("a port that another program holds is told with the program, and what the n
     held(`127.0.0.1:${status} (metrics.listen_addr)`),
   ]);
   expect((await fetch(`http://127.0.0.1:${status}/readyz`)).status).toBe(200);
+});
+
+test("an interruption ends it at once, with 130", async () => {
+  const abort = new AbortController();
+  await using mute = await foreignServer(serverIdentity, () => abort.abort());
+  await using folder = await configFolder(good, client(mute.port));
+  const terminal = fakeTerminal({ signal: abort.signal });
+  expect(await check.run(["-config", folder.path], terminal)).toBe(130);
+  expect(terminal.printed.at(-1)).toStartWith("ok       routing");
 });
 
 describe("as a process", () => {

@@ -10,6 +10,6 @@ export interface Check {
   readonly name: string;
   /** What it does, for who waits for it. */
   readonly doing: string;
-  /** Nothing where the question does not arise for the roles of the config. Rejects only because of `scene.signal`. */
+  /** Nothing where the question does not arise for the roles of the config. May reject because of `scene.signal` only. */
   run(scene: Scene): Promise<readonly Finding[]>;
 }

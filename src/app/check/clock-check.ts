@@ -16,11 +16,14 @@ export const clockCheck: Check = {
     });
     // The quickest answer is the most exact one.
     const [best] = told.sort((a, b) => a.rttMs - b.rttMs);
-    return [best === undefined ? byKernel(scene.dials) : byServer(best.offsetMs, best.rttMs)];
+    return [
+      best === undefined ? judgeUntold(isClockSynchronised(), scene.dials) : judgeOffset(best.offsetMs, best.rttMs),
+    ];
   },
 };
 
-function byServer(offsetMs: number, rttMs: number): Finding {
+/** `offsetMs`: the server's clock minus this one's, known to half of `rttMs`. */
+export function judgeOffset(offsetMs: number, rttMs: number): Finding {
   const apart = Math.max(0, Math.abs(offsetMs) - rttMs / 2);
   if (apart < MAX_OFFSET_MS)
     return ok(`the server's clock is the same to ${Math.max(0.1, apart / 1_000).toFixed(1)} s`);
@@ -32,8 +35,8 @@ function byServer(offsetMs: number, rttMs: number): Finding {
   );
 }
 
-function byKernel(dials: boolean): Finding {
-  const isSet = isClockSynchronised();
+/** `isSet`: whether NTP sets this clock, undefined where nobody tells. */
+export function judgeUntold(isSet: boolean | undefined, dials: boolean): Finding {
   const unasked = dials ? "the server did not tell its time, and " : "";
   if (isSet === undefined) return skipped(`because ${unasked}this system does not say whether anything sets its clock`);
   if (isSet) return ok("the kernel says that NTP keeps the clock right");

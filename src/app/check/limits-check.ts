@@ -15,11 +15,11 @@ const RECEIVE_BYTES = 2 * 1024 * 1024;
 export const limitsCheck: Check = {
   name: "limits",
   doing: "reading the system's limits",
-  run: async ({ config }) => [...files(config), ...receiveBuffer()],
+  run: async ({ config }) => [...judgeFiles(config, openFilesLimit()), ...judgeReceiveBuffer(receiveBufferLimit())],
 };
 
-function files(config: Config): Finding[] {
-  const limit = openFilesLimit();
+/** `limit`: files that may be open; undefined where nobody tells. */
+export function judgeFiles(config: Config, limit: number | undefined): Finding[] {
   if (limit === undefined) return [];
   const needed = neededFiles(config);
   if (limit >= needed) return [ok(`${limit} open files are allowed, ${needed} may be needed`)];
@@ -33,19 +33,8 @@ function files(config: Config): Finding[] {
   ];
 }
 
-function neededFiles({ roles, tcp, relay, hard_nat }: Config): number {
-  const isPeer = roles.some(isPeerRole);
-  return (
-    OWN_FILES +
-    (roles.includes("server") ? SERVER_FILES : 0) +
-    (roles.some((role) => role !== "server") ? tcp.lanes + 2 : 0) +
-    (roles.includes("relay") ? relay.length : 0) +
-    (isPeer && hard_nat.mode !== "off" ? hard_nat.socket_count : 0)
-  );
-}
-
-function receiveBuffer(): Finding[] {
-  const limit = receiveBufferLimit();
+/** `limit`: bytes that a UDP socket may buffer; undefined where there is no limit, or nobody tells. */
+export function judgeReceiveBuffer(limit: number | undefined): Finding[] {
   if (limit === undefined || limit >= RECEIVE_BYTES) return [];
   return [
     warning(
@@ -55,4 +44,15 @@ function receiveBuffer(): Finding[] {
       `echo "net.core.rmem_max = ${RECEIVE_BYTES * 4}" | sudo tee -a /etc/sysctl.d/90-ut.conf`,
     ),
   ];
+}
+
+function neededFiles({ roles, tcp, relay, hard_nat }: Config): number {
+  const isPeer = roles.some(isPeerRole);
+  return (
+    OWN_FILES +
+    (roles.includes("server") ? SERVER_FILES : 0) +
+    (roles.some((role) => role !== "server") ? tcp.lanes + 2 : 0) +
+    (roles.includes("relay") ? relay.length : 0) +
+    (isPeer && hard_nat.mode !== "off" ? hard_nat.socket_count : 0)
+  );
 }

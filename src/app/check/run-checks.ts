@@ -1,3 +1,4 @@
+import { unlessAborted } from "../../io/unless-aborted.ts";
 import type { Check } from "./check.ts";
 import type { Finding } from "./finding.ts";
 import type { Scene } from "./scene.ts";
@@ -23,8 +24,9 @@ export async function runChecks(checks: readonly Check[], scene: Scene, watcher:
   const all: Told[] = [];
   for (const { check, findings } of running) {
     watcher.waiting(check.doing);
-    const told = (await findings).map((finding) => ({ check: check.name, ...finding }));
+    await unlessAborted(findings, scene.signal);
     scene.signal.throwIfAborted();
+    const told = (await findings).map((finding) => ({ check: check.name, ...finding }));
     watcher.told(told);
     all.push(...told);
   }
