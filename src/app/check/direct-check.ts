@@ -1,10 +1,8 @@
-import { formatAddress } from "../../config/address.ts";
-import type { NatSurvey } from "../nat-survey.ts";
-import { surveyNat } from "../nat-survey.ts";
+import { type Address, formatAddress } from "../../config/address.ts";
+import { type NatSurvey, surveyNat } from "../nat-survey.ts";
 import { ownServer, STUN_PORT, stunServersOf } from "../stun-servers.ts";
 import type { Check } from "./check.ts";
 import { type Finding, ok, warning } from "./finding.ts";
-import type { Scene } from "./scene.ts";
 
 /** What a node that would go direct needs: UDP out of its network, and the server's STUN. */
 export const directCheck: Check = {
@@ -16,9 +14,14 @@ export const directCheck: Check = {
     const servers = stunServersOf(scene.config);
     if (servers.length === 0) return [];
     const survey = await surveyNat({ servers, family: 4, port: 0, signal: scene.signal }, () => {});
-    return [outlook(survey), ...ownStun(survey, scene)];
+    return judgeSurvey(survey, ownServer(scene.config));
   },
 };
+
+/** `own`: the STUN of the node's own server, which alone can vouch for an address, as hard-NAT needs. */
+export function judgeSurvey(survey: NatSurvey, own: readonly Address[]): Finding[] {
+  return [outlook(survey), ...(survey.type === "blocked" ? [] : own.flatMap((address) => ownStun(survey, address)))];
+}
 
 function outlook({ type, servers }: NatSurvey): Finding {
   const answered = servers.filter(({ outcome }) => outcome.kind === "answered").length;
@@ -44,15 +47,10 @@ const NATS = {
   symmetric: "a symmetric NAT: peers without one are reached directly",
 } as const;
 
-/** Only the own server's STUN can vouch for an address, which hard-NAT needs. */
-function ownStun({ type, servers }: NatSurvey, { config }: Scene): Finding[] {
-  if (type === "blocked") return [];
-  return ownServer(config).flatMap((address) => {
-    const name = formatAddress(address);
-    const outcome = servers.find((server) => server.name === name)?.outcome;
-    if (outcome?.kind !== "timeout") return [];
-    const text = `the server's own STUN, UDP ${name}, does not answer: peers learn this node's address from strangers only`;
-    const open = `open UDP ${STUN_PORT} and ${STUN_PORT + 1} in the server's firewall, and in its cloud's security group`;
-    return [warning("stun-silent", text, open)];
-  });
+function ownStun({ servers }: NatSurvey, address: Address): Finding[] {
+  const name = formatAddress(address);
+  if (servers.find((server) => server.name === name)?.outcome.kind !== "timeout") return [];
+  const text = `the server's own STUN, UDP ${name}, does not answer: only strangers tell this node its address`;
+  const open = `open UDP ${STUN_PORT} and ${STUN_PORT + 1} in the server's firewall, and in its cloud's security group`;
+  return [warning("stun-silent", text, open)];
 }

@@ -22,13 +22,15 @@ export const wireGuardCheck: Check = {
     if (interfaces === undefined) return [skipped('because "wg show" needs root, or is not there')];
     return interfaces.flatMap((one) => {
       const entry = entryOf(entries, one)?.entry;
-      if (entry !== undefined) return [judge(one, entry.isPipe ? PIPE_MTU : LANES_MTU, entry.isPipe)];
-      return one.listenPort !== undefined && one.listenPort === port ? [judge(one, LANES_MTU, false)] : [];
+      if (entry !== undefined) return [judgeMtu(one, entry.isPipe)];
+      return one.listenPort !== undefined && one.listenPort === port ? [judgeMtu(one, false)] : [];
     });
   },
 };
 
-function judge({ name, mtu }: WireGuardInterface, best: number, isPipe: boolean): Finding {
+/** `isPipe`: it leads to a peer, maybe directly, and not to the server. */
+export function judgeMtu({ name, mtu }: WireGuardInterface, isPipe: boolean): Finding {
+  const best = isPipe ? PIPE_MTU : LANES_MTU;
   if (mtu === undefined) return skipped(`${name}: because this system does not tell its MTU`);
   const remedy = [`sudo ip link set dev ${name} mtu ${best}`, `in ${name}.conf at both ends: MTU = ${best}`] as const;
   if (mtu > ETHERNET_MTU)
