@@ -1,6 +1,6 @@
 import type { UtError } from "../core/error.ts";
 import { type Instant, NEVER } from "../core/time.ts";
-import type { ChannelDatagram } from "../core/tunnel/channels.ts";
+import { type ChannelDatagram, MAX_CHANNEL_DATAGRAM_BYTES } from "../core/tunnel/channels.ts";
 import type { Lane } from "../core/tunnel/lane.ts";
 import type { LaneSlot } from "../core/tunnel/lane-pool.ts";
 import type { Session } from "../core/tunnel/session.ts";
@@ -11,12 +11,10 @@ import { now } from "../io/clock.ts";
 import type { LaneTransport } from "../io/lane-transport.ts";
 import type { Log } from "../io/log.ts";
 import { unlessAborted } from "../io/unless-aborted.ts";
+import { Goodbyes } from "./goodbyes.ts";
 import { LaneRecords } from "./lane-records.ts";
 import { LaneTuner, type LaneTuning } from "./lane-tuner.ts";
 import { sessionStatus } from "./session-status.ts";
-
-/** A GOODBYE that is not answered within this ends the lane all the same. */
-const GOODBYE_MS = 5_000;
 
 export interface TunnelHooks {
   /** Datagrams for the local UDP side. They are sent before this returns, or copied. */
@@ -49,9 +47,7 @@ export class Tunnel {
   #turnAt: Instant = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   #timerAt = NEVER;
-  #goodbyeTimer: Timer | undefined;
-  /** When each lane heard a GOODBYE that it has not answered yet. */
-  readonly #unanswered = new Map<Lane, Instant>();
+  readonly #goodbyes: Goodbyes;
   #draining = false;
   /** Replaced each time that something which `drain` waits for may have happened. */
   #progress = Promise.withResolvers<void>();
@@ -61,6 +57,7 @@ export class Tunnel {
     this.#hooks = hooks;
     this.#log = log;
     this.#tuner = new LaneTuner(session, tuning, log, () => this.wake());
+    this.#goodbyes = new Goodbyes({ session, transports: this.#transports, flush: (lane) => this.flush(lane) });
   }
 
   /** One datagram from the local UDP side. It is kept, not copied. Returns when it came; undefined: it was not taken. */
@@ -78,7 +75,9 @@ export class Tunnel {
   offerChannel(channel: number, datagram: Uint8Array): Instant | undefined {
     if (this.#draining) return undefined;
     this.wake();
-    this.session.offerChannel(this.#turnAt, channel, datagram);
+    const dropped = this.session.offerChannel(this.#turnAt, channel, datagram);
+    if (dropped < 0 && datagram.length > MAX_CHANNEL_DATAGRAM_BYTES)
+      this.#log.warn("pdu_too_large", { channel, bytes: datagram.length });
     return this.#turnAt;
   }
 
@@ -128,7 +127,7 @@ export class Tunnel {
     if (!this.#transports.delete(lane)) return;
     this.records.closed(lane, now(), error);
     this.#tuner.removed(lane);
-    this.#unanswered.delete(lane);
+    this.#goodbyes.forget(lane);
     this.session.detach(now(), lane, this.#out);
     this.#deliver();
     this.#hooks.laneClosed(lane, error);
@@ -187,11 +186,7 @@ export class Tunnel {
   /** Say GOODBYE on every lane, behind what waits. The lanes end when the peer has answered, or has not for too long. */
   goodbye(reason: string): void {
     this.#pump();
-    for (const lane of [...this.session.lanes]) this.#sayGoodbye(lane, reason);
-    clearTimeout(this.#goodbyeTimer);
-    this.#goodbyeTimer = setTimeout(() => {
-      for (const [lane, transport] of [...this.#transports]) if (lane.saidGoodbye) transport.end();
-    }, GOODBYE_MS);
+    this.#goodbyes.sayAll(reason);
   }
 
   /**
@@ -217,7 +212,7 @@ export class Tunnel {
     this.session.close(this.#out);
     this.#deliver();
     clearTimeout(this.#timer);
-    clearTimeout(this.#goodbyeTimer);
+    this.#goodbyes[Symbol.dispose]();
     this.#timerAt = NEVER;
     this.#tuner.dispose();
   }
@@ -258,25 +253,8 @@ export class Tunnel {
   /** The peer sends nothing more here: send it what waits, answer, and the connection may end. */
   #goodbyeHeard(lane: Lane, reason: string): void {
     this.#log.debug("lane_goodbye", { lane_id: lane.id, reason });
-    lane.heardGoodbye = true;
-    if (!lane.saidGoodbye) this.#unanswered.set(lane, now());
+    this.#goodbyes.heard(lane);
     this.#pump();
-    this.flush(lane);
-  }
-
-  /** Answer each GOODBYE as soon as nothing waits any more of what had come in before it was heard. */
-  #answerGoodbyes(): void {
-    const time = now();
-    const oldestMs = this.session.oldestMs(time);
-    for (const [lane, heardAt] of this.#unanswered) {
-      if (oldestMs > time - heardAt) continue;
-      this.#unanswered.delete(lane);
-      this.#sayGoodbye(lane, "answer");
-    }
-  }
-
-  #sayGoodbye(lane: Lane, reason: string): void {
-    lane.sayGoodbye(reason);
     this.flush(lane);
   }
 
@@ -312,7 +290,7 @@ export class Tunnel {
       for (let lane = this.session.nextBatch(now()); lane !== undefined; lane = this.session.nextBatch(now()))
         this.flush(lane);
     }
-    if (this.#unanswered.size > 0) this.#answerGoodbyes();
+    this.#goodbyes.answer();
     this.progressed();
   }
 

@@ -10,6 +10,9 @@ export const CHANNELS_BYTES = 8 * 1024 * 1024;
 /** Channels of a session that datagrams wait for. */
 export const MAX_CHANNELS = 64;
 
+/** The largest one that fits a PDU: sealed, as the datagrams of pipes are, it holds 65,500 bytes of theirs. */
+export const MAX_CHANNEL_DATAGRAM_BYTES = MAX_PAYLOAD_BYTES - PREFIX_BYTES;
+
 /** What `turn` answers when it is the tunnel's: channel numbers begin at 1. */
 export const TUNNEL = 0;
 
@@ -69,7 +72,7 @@ export class ChannelQueues {
   push(now: Instant, channel: number, datagram: Uint8Array): number {
     this.#counters.inPackets++;
     this.#counters.inBytes += datagram.length;
-    if (datagram.length > MAX_PAYLOAD_BYTES - PREFIX_BYTES) return this.#refuse("too_large");
+    if (datagram.length > MAX_CHANNEL_DATAGRAM_BYTES) return this.#refuse("too_large");
     const flow = this.#flows.get(channel) ?? this.#create(channel);
     if (flow === undefined) return this.#refuse("too_many");
     let dropped = 0;
