@@ -94,6 +94,8 @@ class PeerNode implements Machine<PeerEvent> {
   readonly peer: Peer;
   /** After each call of the peer, before its transmits are polled. */
   shell = () => {};
+  /** An error inside of one of its pipes is an error of the test, unless that is what it is about. */
+  mayFail = false;
   /** Whether another socket than the shared one sends it. */
   send: (transmit: Transmit) => boolean = () => false;
 
@@ -117,7 +119,9 @@ class PeerNode implements Machine<PeerEvent> {
   }
 
   pollEvent(): PeerEvent | undefined {
-    return this.peer.pollEvent();
+    const event = this.peer.pollEvent();
+    if (event?.type === "fault" && !this.mayFail) throw event.error;
+    return event;
   }
 
   nextTimeout(): Instant {

@@ -9,7 +9,7 @@ import { type Instant, NEVER } from "../time.ts";
 import type { AttemptParts } from "./attempt-parts.ts";
 import { HardNat, type HardNatEvent } from "./hard-nat.ts";
 import type { AttemptPlan } from "./hard-nat-plan.ts";
-import { OPENING_MS, openings } from "./opening.ts";
+import { CHECKS_AFTER_MS, openings } from "./opening.ts";
 import { type Found, Proof } from "./proof.ts";
 
 /** What both ends have told each other, which is what there is to race with. */
@@ -45,10 +45,18 @@ export class Race {
     this.#course = course;
     this.#proof = new Proof(parts.isInitiator ? parts.prove : undefined);
     if (!course.plan.ice) return;
-    const { random, isInitiator: controlling, ice } = parts;
-    this.#agent = new IceAgent({ random, controlling, local: ice.local, candidates: course.own.candidates });
+    const { random, isInitiator, ice } = parts;
+    this.#agent = new IceAgent({
+      random,
+      controlling: isInitiator,
+      local: ice.local,
+      candidates: course.own.candidates,
+    });
     this.#agent.setRemote(ice.remote);
     this.#agent.addRemotes(course.peer.candidates, course.peer.isLast);
+    if (isInitiator) return;
+    for (const opening of openings(random, course.own.candidates, course.peer.candidates))
+      parts.out.transmits.push(opening);
   }
 
   /** Why each has failed; null where it was not tried or did not. */
@@ -86,12 +94,8 @@ export class Race {
   start(at: Instant): void {
     this.#startedAt = at;
     this.#planHardNat(at);
-    if (this.#agent === undefined) return;
-    const { own, peer } = this.#course;
-    const { random, out } = this.#parts;
-    const opening = openings(random, own.candidates, peer.candidates);
-    for (const transmit of opening) out.transmits.push(transmit);
-    this.#iceAt = opening.length > 0 ? at + OPENING_MS : at;
+    const wait = CHECKS_AFTER_MS[this.#parts.isInitiator ? "initiator" : "responder"];
+    if (this.#agent !== undefined) this.#iceAt = at + wait;
   }
 
   /** Both ends know better by now which way to go: hard-NAT may join, or need not. What has begun goes on. */
