@@ -7,6 +7,7 @@ const PACKAGES = {
   prometheus: "prometheus",
   promtool: "prometheus",
   buildah: "buildah",
+  chromium: "chromium",
 } as const;
 
 /**
