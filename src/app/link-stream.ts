@@ -57,9 +57,10 @@ export class LinkStream implements PeerStream, QuicStreamHandlers {
   write(chunk: Uint8Array): boolean {
     if (this.#isOver) return true;
     this.#options.counters.bytesOut += chunk.length;
-    const hasRoom = this.#framed.write(chunk);
+    this.#framed.write(chunk);
     this.#pump();
-    return hasRoom;
+    // Only now: whoever is told to pause must not have been told to go on before.
+    return this.#isOver || this.#framed.askRoom();
   }
 
   end(): void {

@@ -69,12 +69,15 @@ export class FramedStream implements FrameSink {
     return this.hasEnded && this.#fin === "sent";
   }
 
-  /** False: enough waits; `takeDrained` says when it does not. The chunk is not copied. */
-  write(chunk: Uint8Array): boolean {
-    if (this.#fin === "open" && chunk.length > 0) {
-      this.#out.push(chunk);
-      this.#outBytes += chunk.length;
-    }
+  /** The chunk is not copied. */
+  write(chunk: Uint8Array): void {
+    if (this.#fin !== "open" || chunk.length === 0) return;
+    this.#out.push(chunk);
+    this.#outBytes += chunk.length;
+  }
+
+  /** What its writer is told when all has left that can. False: enough waits, `takeDrained` says when it does not. */
+  askRoom(): boolean {
     if (this.#outBytes > SEND_BUFFER_BYTES) this.#owesDrain = true;
     return !this.#owesDrain;
   }
@@ -110,7 +113,7 @@ export class FramedStream implements FrameSink {
     return [finFrame()];
   }
 
-  /** True, once: `write` has returned false, and may be called again. */
+  /** True, once: who was told that enough waits may write again. */
   takeDrained(): boolean {
     if (!this.#owesDrain || this.#outBytes > SEND_BUFFER_BYTES / 2) return false;
     this.#owesDrain = false;
