@@ -15,6 +15,7 @@ const CELLS: readonly (readonly [GridNat, GridNat, GridMode])[] = [
   ["address-restricted", "symmetric", "off"],
   ["symmetric-sequential", "full-cone", "fallback"],
   ["port-restricted-reject", "port-restricted", "assist"],
+  ["port-restricted-accept", "port-restricted-accept", "off"],
   ["port-restricted", "symmetric", "off"],
   ["port-restricted", "symmetric", "assist"],
   ["symmetric", "port-restricted", "assist"],
