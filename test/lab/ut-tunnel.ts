@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { stringify } from "yaml";
+import { formatAddress } from "../../src/config/address.ts";
 import type { Job } from "./job.ts";
 import type { Lab } from "./lab.ts";
 import { type Namespace, runCommand } from "./namespace.ts";
@@ -15,14 +16,19 @@ export interface UtTunnelOptions {
   server: Namespace;
   /** The server's address as the client sees it. */
   serverAddress: string;
+  /** Of both UDP ends; 127.0.0.1 unless told. */
+  loopback?: string;
+  /** What the client's program is started with. */
+  clientWrapper?: readonly string[];
   /** Laid over the configs below, key by key. */
   clientConfig?: UtConfig;
   serverConfig?: UtConfig;
 }
 
-const ENTRY: Endpoint = { host: "127.0.0.1", port: 15_000 };
-const EXIT: Endpoint = { host: "127.0.0.1", port: 51_820 };
-const METRICS: Endpoint = { host: "127.0.0.1", port: 5_080 };
+const ENTRY_PORT = 15_000;
+const EXIT_PORT = 51_820;
+const LOOPBACK = "127.0.0.1";
+const METRICS: Endpoint = { host: LOOPBACK, port: 5_080 };
 /** Of every `ut` server in a lab, in a namespace of its own. */
 export const UT_SERVER_PORT = 5_443;
 
@@ -33,14 +39,17 @@ export const UT_SERVER_PORT = 5_443;
  *   entry 127.0.0.1:15000 ── ut client ══ lanes ══> :5443 ut server ── exit 127.0.0.1:51820
  */
 export class UtTunnel implements Tunnel {
-  readonly entry = ENTRY;
-  readonly exit = EXIT;
+  readonly entry: Endpoint;
+  readonly exit: Endpoint;
   readonly #options: UtTunnelOptions;
   readonly #folder: string;
   #client: Job;
   #server: Job;
 
   private constructor(options: UtTunnelOptions, folder: string, client: Job, server: Job) {
+    const { loopback: host = LOOPBACK } = options;
+    this.entry = { host, port: ENTRY_PORT };
+    this.exit = { host, port: EXIT_PORT };
     this.#options = options;
     this.#folder = folder;
     this.#client = client;
@@ -55,18 +64,20 @@ export class UtTunnel implements Tunnel {
       cert: join(pki, `${name}.pem`),
       key: join(pki, `${name}.key`),
     });
-    const metrics = { listen_addr: `${METRICS.host}:${METRICS.port}` };
+    const { loopback = LOOPBACK, serverAddress } = options;
+    const metrics = { listen_addr: formatAddress(METRICS) };
+    const server_addr = formatAddress({ host: serverAddress, port: UT_SERVER_PORT });
     const server: UtConfig = {
       role: "server",
-      tcp: { listen_addr: `${options.serverAddress}:${UT_SERVER_PORT}` },
-      udp: { wg_udp_addr: `${EXIT.host}:${EXIT.port}` },
+      tcp: { listen_addr: server_addr },
+      udp: { wg_udp_addr: formatAddress({ host: loopback, port: EXIT_PORT }) },
       metrics,
       tls: tls("server"),
     };
     const client: UtConfig = {
       role: "client",
-      tcp: { server_addr: `${options.serverAddress}:${UT_SERVER_PORT}` },
-      udp: { listen_addr: `${ENTRY.host}:${ENTRY.port}` },
+      tcp: { server_addr },
+      udp: { listen_addr: formatAddress({ host: loopback, port: ENTRY_PORT }) },
       metrics,
       tls: tls("client"),
     };
@@ -148,8 +159,9 @@ async function startServer(options: UtTunnelOptions, folder: string): Promise<Jo
 }
 
 async function startClient(options: UtTunnelOptions, folder: string): Promise<Job> {
-  const job = options.client.start("ut client", [options.binary, "-config", join(folder, "client.yaml")]);
-  await untilBound(options.client, job, "udp", ENTRY.port);
+  const { client, binary, clientWrapper = [] } = options;
+  const job = client.start("ut client", [...clientWrapper, binary, "-config", join(folder, "client.yaml")]);
+  await untilBound(client, job, "udp", ENTRY_PORT);
   return job;
 }
 

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { formatAddress } from "../../src/config/address.ts";
 import type { Job } from "./job.ts";
 import type { Lab } from "./lab.ts";
 import { type Namespace, runCommand } from "./namespace.ts";
@@ -12,6 +13,7 @@ export const WIREGUARD_MTU = 1420;
  *
  *   client namespace                            server namespace
  *   10.77.0.1 ── wg ──> clientEndpoint  . . .   serverPort ── wg ── 10.77.0.2
+ *   fd77::1                                                         fd77::2
  *
  * Only the client knows where its peer is, as behind a NAT; the server answers wherever packets come from.
  */
@@ -19,6 +21,9 @@ export interface WireGuardPair extends AsyncDisposable {
   /** Inside the tunnel. */
   readonly client: string;
   readonly server: string;
+  /** The same over IPv6. */
+  readonly client6: string;
+  readonly server6: string;
   cpuSeconds(): Promise<number>;
 }
 
@@ -33,20 +38,23 @@ export interface WireGuardOptions {
 }
 
 export async function openWireGuardPair(lab: Lab, options: WireGuardOptions): Promise<WireGuardPair> {
-  const addresses = { client: "10.77.0.1", server: "10.77.0.2" };
+  const addresses = { client: "10.77.0.1", server: "10.77.0.2", client6: "fd77::1", server6: "fd77::2" };
   const [clientKeys, serverKeys] = [await makeKeys(), await makeKeys()];
-  const endpoint = `${options.clientEndpoint.host}:${options.clientEndpoint.port}`;
+  const endpoint = formatAddress(options.clientEndpoint);
   const { mtu = WIREGUARD_MTU } = options;
   const server = await openDevice(lab, options.server, serverKeys, {
     mtu,
-    address: addresses.server,
+    addresses: [`${addresses.server}/24`, `${addresses.server6}/64`],
     listenPort: options.serverPort,
-    peer: ["peer", clientKeys.public, "allowed-ips", `${addresses.client}/32`],
+    peer: ["peer", clientKeys.public, "allowed-ips", `${addresses.client}/32,${addresses.client6}/128`],
   });
   const client = await openDevice(lab, options.client, clientKeys, {
     mtu,
-    address: addresses.client,
-    peer: ["peer", serverKeys.public, "allowed-ips", `${addresses.server}/32`, "endpoint", endpoint],
+    addresses: [`${addresses.client}/24`, `${addresses.client6}/64`],
+    peer: [
+      ...["peer", serverKeys.public, "endpoint", endpoint],
+      ...["allowed-ips", `${addresses.server}/32,${addresses.server6}/128`],
+    ],
   });
   return {
     ...addresses,
@@ -65,7 +73,8 @@ interface Keys {
 
 interface Device {
   mtu: number;
-  address: string;
+  /** With their prefix lengths. */
+  addresses: readonly string[];
   listenPort?: number;
   peer: string[];
 }
@@ -87,7 +96,7 @@ async function openDevice(lab: Lab, namespace: Namespace, keys: Keys, device: De
   const port = device.listenPort === undefined ? [] : ["listen-port", String(device.listenPort)];
   await namespace.run(["wg", "set", name, "private-key", keyFile, ...port, ...device.peer]);
   await namespace.ip([
-    `addr add ${device.address}/24 dev ${name}`,
+    ...device.addresses.map((address) => `addr add ${address} dev ${name}`),
     `link set ${name} mtu ${device.mtu} txqueuelen 1000 up`,
   ]);
   return job;
