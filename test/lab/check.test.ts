@@ -7,8 +7,8 @@ import { Lab } from "./lab.ts";
 import { PrivateHost } from "./private-host.ts";
 
 /*
- *   client  192.168.1.20 ── 192.168.1.1  server, 203.0.113.7 behind it
- *   default route: 192.168.1.1
+ *   client  198.51.100.20 ── 198.51.100.1  server, 203.0.113.7 behind it
+ *   default route: 198.51.100.1
  *   wg0, whose peer's endpoint is 127.0.0.1:15000: ut's own port
  *
  * `ut check` on a real host with a real WireGuard (wireguard-go under wg-quick, whose rules and tables are real). What it
@@ -43,10 +43,10 @@ describeLab("ut check beside a real WireGuard", () => {
     const client = await lab.namespace("client");
     const server = await lab.namespace("server");
     await lab.cable(
-      { host: client, device: "eth0", address: "192.168.1.20/24" },
-      { host: server, device: "eth0", address: "192.168.1.1/24" },
+      { host: client, device: "eth0", address: "198.51.100.20/24" },
+      { host: server, device: "eth0", address: "198.51.100.1/24" },
     );
-    await client.ip(["route add default via 192.168.1.1"]);
+    await client.ip(["route add default via 198.51.100.1"]);
     await server.ip([`addr add ${SERVER}/32 dev lo`]);
     host = await PrivateHost.open(lab, "client", client);
     // No resolver: names are unknown at once.
@@ -54,6 +54,7 @@ describeLab("ut check beside a real WireGuard", () => {
     const config = await configFolder(await identity({ cn: "server", hosts: [...SERVER_HOSTS, SERVER] }), {
       role: "server",
       tcp: { listen_addr: `${SERVER}:5443` },
+      server: { stun: { listen: [`${SERVER}:3478`] } },
     });
     folders.use(config);
     await server.start("ut server", [...UT.split(" "), "-config", config.path]).line(/"event":"start"/);
@@ -107,7 +108,7 @@ describeLab("ut check beside a real WireGuard", () => {
         "FAILED",
         "routing",
         `the way to ${SERVER} leads into wg0, whose peer is this node (127.0.0.1:15000, udp.listen_addr): lanes would carry themselves`,
-        `sudo ip route replace ${SERVER}/32 via 192.168.1.1 dev eth0`,
+        `sudo ip route replace ${SERVER}/32 via 198.51.100.1 dev eth0`,
         'for good: "Routing without a loop" in docs/tunnel.md',
       ),
     ]);
@@ -115,5 +116,23 @@ describeLab("ut check beside a real WireGuard", () => {
     expect(await troubles(client.path)).toEqual([mtu]);
     await paste(looped[0]);
     expect(await troubles(client.path)).toEqual([]);
+  }, 60_000);
+
+  test("a relay whose server has STUN, and whose agent is away", async () => {
+    await using relay = await configFolder(await identity({ cn: "home" }), {
+      role: "relay",
+      relay: [{ listen_addr: "127.0.0.1:15001", to: "office", service: "wireguard" }],
+      tcp: { server_addr: `${SERVER}:5443` },
+      nat: { stun_servers: [] },
+    });
+    expect(await troubles(relay.path)).toEqual([
+      found(
+        "WARNING",
+        "peer",
+        'no agent "office" is registered with the server: datagrams for it wait, and are lost',
+        "on office: ut agent -config FILE",
+        "the name is the one in its certificate",
+      ),
+    ]);
   }, 60_000);
 });

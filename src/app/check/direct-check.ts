@@ -20,10 +20,11 @@ export const directCheck: Check = {
 
 /** `own`: the STUN of the node's own server, which alone can vouch for an address, as hard-NAT needs. */
 export function judgeSurvey(survey: NatSurvey, own: readonly Address[]): Finding[] {
-  return [outlook(survey), ...(survey.type === "blocked" ? [] : own.flatMap((address) => ownStun(survey, address)))];
+  const isBlocked = survey.type === "blocked";
+  return [outlook(survey, own), ...(isBlocked ? [] : own.flatMap((address) => ownStun(survey, address)))];
 }
 
-function outlook({ type, servers }: NatSurvey): Finding {
+function outlook({ type, servers }: NatSurvey, own: readonly Address[]): Finding {
   const answered = servers.filter(({ outcome }) => outcome.kind === "answered").length;
   const all = `${answered} of ${servers.length} STUN servers answered`;
   const explain = "ut nat check";
@@ -33,13 +34,20 @@ function outlook({ type, servers }: NatSurvey): Finding {
     case "symmetric":
       return ok(`${NATS[type]} (${all}; "${explain}" tells more)`);
     case "blocked":
-      return warning("udp-blocked", `UDP does not get out (${all}): everything goes through the server`, explain);
+      return warning(
+        "udp-blocked",
+        `UDP does not get out, or does not come back (${all}): everything goes through the server`,
+        explain,
+        ...(own.length > 0 ? [OPEN] : []),
+      );
     case "unknown":
       return warning("nat-unknown", `what NAT this machine is behind cannot be told (${all})`, explain);
     default:
       return type satisfies never;
   }
 }
+
+const OPEN = `open UDP ${STUN_PORT} and ${STUN_PORT + 1} in the server's firewall, and in its cloud's security group`;
 
 const NATS = {
   open: "no NAT: peers reach this machine directly",
@@ -51,6 +59,5 @@ function ownStun({ servers }: NatSurvey, address: Address): Finding[] {
   const name = formatAddress(address);
   if (servers.find((server) => server.name === name)?.outcome.kind !== "timeout") return [];
   const text = `the server's own STUN, UDP ${name}, does not answer: only strangers tell this node its address`;
-  const open = `open UDP ${STUN_PORT} and ${STUN_PORT + 1} in the server's firewall, and in its cloud's security group`;
-  return [warning("stun-silent", text, open)];
+  return [warning("stun-silent", text, OPEN)];
 }

@@ -26,8 +26,8 @@ test("what cannot be told, and UDP that does not get out", () => {
     {
       verdict: "warning",
       reason: "udp-blocked",
-      text: "UDP does not get out (0 of 1 STUN servers answered): everything goes through the server",
-      remedy: ["ut nat check"],
+      text: "UDP does not get out, or does not come back (0 of 1 STUN servers answered): everything goes through the server",
+      remedy: ["ut nat check", OPEN],
     },
   ]);
 });
