@@ -1,7 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import { commonNameOf } from "../core/common-name.ts";
 import { errorMessage } from "../core/error.ts";
-import { QuicStream, type RawStream } from "./quic-stream.ts";
+import { QuicStream, type QuicStreamHandlers, type RawStream } from "./quic-stream.ts";
 
 export interface QuicSessionHandlers {
   /** First of all: both ends have shown their certificates. */
@@ -47,6 +47,14 @@ export interface RawSession {
   destroy(): void;
 }
 
+/**
+ * The first stream of a connection is its pulse: a byte now and then, which nobody reads for what it is. QUIC's own
+ * keepalive does not count as progress, and lsquic ends a connection that has made none for a minute.
+ */
+const PULSE_STREAM = 0n;
+const PULSE_MS = 20_000;
+const PULSE = new Uint8Array(1);
+
 /** Whoever is there, it is not the one that may be. */
 export class BadCertificate extends Error {}
 
@@ -58,13 +66,14 @@ export class OpeningSession implements QuicSession {
   #handlers: QuicSessionHandlers | undefined;
   /** What came with the end of the handshake, before there was anybody to have it. */
   readonly #early: QuicStream[] = [];
+  #pulse: Timer | undefined;
   #isOver = false;
   #endedWith: string | undefined;
 
   constructor(raw: RawSession) {
     this.#raw = raw;
     raw.onerror = () => {};
-    raw.onstream = (stream) => this.#onStream(new QuicStream(stream));
+    raw.onstream = (stream) => this.#onStream(stream);
     raw.ondatagram = (payload) => this.#handlers?.datagram(payload);
     raw.closed.then(
       () => this.#over("nothing was heard any more"),
@@ -85,6 +94,18 @@ export class OpeningSession implements QuicSession {
     if (!name.ok) throw new BadCertificate(`its common name is ${name.kind}`);
     this.peer = name.cn;
     this.remotePort = remote.port;
+  }
+
+  /** The opener's alone, before any other stream. */
+  async beat(): Promise<void> {
+    // Fails where the other end has hung up, and then that tells why.
+    const raw = await this.#raw.createBidirectionalStream().catch(() => undefined);
+    if (raw === undefined) return;
+    const pulse = new QuicStream(raw);
+    pulse.start(NOTHING);
+    pulse.write([PULSE]);
+    this.#pulse = setInterval(() => pulse.write([PULSE]), PULSE_MS);
+    if (this.#isOver) clearInterval(this.#pulse);
   }
 
   start(handlers: QuicSessionHandlers): void {
@@ -111,8 +132,10 @@ export class OpeningSession implements QuicSession {
     this.#over(undefined);
   }
 
-  #onStream(stream: QuicStream): void {
-    if (this.#isOver) stream.reset(0);
+  #onStream(raw: RawStream): void {
+    const stream = new QuicStream(raw);
+    if (raw.id === PULSE_STREAM) stream.start(NOTHING);
+    else if (this.#isOver) stream.reset(0);
     else if (this.#handlers === undefined) this.#early.push(stream);
     else this.#handlers.stream(stream);
   }
@@ -120,10 +143,13 @@ export class OpeningSession implements QuicSession {
   #over(reason: string | undefined): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    clearInterval(this.#pulse);
     this.#endedWith = reason;
     this.#handlers?.closed(reason);
   }
 }
+
+const NOTHING: QuicStreamHandlers = { data() {}, drained() {}, closed() {} };
 
 /** What the other end said, or what QUIC makes of it. */
 function reasonOf(error: unknown): string {

@@ -169,6 +169,7 @@ async function opened(raw: RawSession, peer: string, handlers: QuicSessionHandle
   try {
     await session.opened();
     if (session.peer !== peer) throw new BadCertificate(`it is ${session.peer}`);
+    await session.beat();
   } catch (error) {
     session.close("bad certificate");
     throw error;
