@@ -20,12 +20,14 @@ export async function wireGuardInterfaces(): Promise<WireGuardInterface[] | unde
   ]);
   if (ports === undefined || endpoints === undefined) return undefined;
   const peers = rows(endpoints).map(([name, , endpoint = ""]) => ({ name, endpoint: parseEndpoint(endpoint) }));
-  return rows(ports).map(([name = "", port]) => ({
+  const interfaces = rows(ports).map(([name = "", port]) => ({
     name,
     listenPort: Number(port) || undefined,
     endpoints: peers.flatMap((peer) => (peer.name === name && peer.endpoint !== undefined ? [peer.endpoint] : [])),
     mtu: mtuOf(name),
   }));
+  // wireguard-go keeps its sockets in one place: some may be of other network namespaces.
+  return interfaces.filter(({ mtu }) => mtu !== undefined || process.platform !== "linux");
 }
 
 function rows(text: string): string[][] {
