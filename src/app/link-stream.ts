@@ -145,8 +145,10 @@ export class LinkStream implements PeerStream, QuicStreamHandlers {
   #showData(): void {
     if (this.#isHeld) return;
     this.#framed.read((chunk) => {
+      // Unless its user says otherwise meanwhile.
+      this.#isHeld = true;
       const taken = this.#isOver ? 0 : (this.#handlers?.data(chunk) ?? 0);
-      this.#isHeld = taken < chunk.length;
+      if (taken === chunk.length) this.#isHeld = false;
       this.#options.counters.bytesIn += taken;
       return taken;
     });

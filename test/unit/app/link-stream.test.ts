@@ -2,12 +2,12 @@ import { expect, test } from "bun:test";
 import { LinkStream } from "../../../src/app/link-stream.ts";
 import { StreamCounters } from "../../../src/core/streams/counters.ts";
 import { CreditBudget } from "../../../src/core/streams/credit.ts";
-import { windowFrame } from "../../../src/core/streams/frame.ts";
+import { dataHeader, windowFrame } from "../../../src/core/streams/frame.ts";
 import { SEND_BUFFER_BYTES } from "../../../src/core/streams/framed-stream.ts";
 import type { QuicStream, QuicStreamHandlers } from "../../../src/io/quic-stream.ts";
 
 /** A stream over a QUIC stream that takes bytes when the test says so, and what its user heard. */
-function linkStream() {
+function linkStream(data = (chunk: Uint8Array) => chunk.length) {
   const quic = {
     id: 0,
     hasRoom: true,
@@ -33,7 +33,7 @@ function linkStream() {
     over: () => heard.push("over"),
   });
   stream.start({
-    data: (chunk) => chunk.length,
+    data,
     ended: () => heard.push("ended"),
     drained: () => heard.push("drained"),
     closed: ({ type }) => heard.push(type),
@@ -74,4 +74,16 @@ test("who writes again without having waited hears once that it may", () => {
   quic.handlers?.drained();
   quic.handlers?.drained();
   expect(heard).toEqual(["drained"]);
+});
+
+test("a reader that takes too little and says at once that it takes more is shown the rest", () => {
+  const shown: number[] = [];
+  const { stream, quic } = linkStream(({ length }) => {
+    shown.push(length);
+    if (length > 1) stream.resume();
+    return 1;
+  });
+  quic.handlers?.data(dataHeader(3));
+  quic.handlers?.data(new Uint8Array(3));
+  expect(shown).toEqual([3, 2, 1]);
 });
