@@ -1,7 +1,7 @@
 import type { Address } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
 import { UtError } from "../core/error.ts";
-import { type Instant, NEVER } from "../core/time.ts";
+import type { Instant } from "../core/time.ts";
 import { Lane } from "../core/tunnel/lane.ts";
 import { LanePool, type LaneSlot } from "../core/tunnel/lane-pool.ts";
 import type { FrameErrorKind } from "../core/wire/pdu.ts";
@@ -10,6 +10,7 @@ import { dialLane } from "../io/lane-dial.ts";
 import type { LaneTransport } from "../io/lane-transport.ts";
 import type { Resolve } from "../io/tls-dial.ts";
 import type { TlsIdentity } from "../io/tls-lane.ts";
+import { WakeTimer } from "../io/wake-timer.ts";
 import { laneTarget } from "./lane-target.ts";
 
 /** What the client does with the lanes that its dialer brings. */
@@ -43,8 +44,10 @@ export class LaneDialer {
   readonly #hooks: LaneDialerHooks;
   readonly #pool: LanePool;
   readonly #abort = new AbortController();
-  #timer: Timer | undefined;
-  #timerAt: Instant = NEVER;
+  readonly #timer = new WakeTimer(() => {
+    this.#pool.handleTimeout(now());
+    this.#run();
+  });
   #stopped = false;
   /** Dials under way. */
   dialing = 0;
@@ -102,7 +105,7 @@ export class LaneDialer {
   /** No dial begins any more; those under way go on. */
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#timer[Symbol.dispose]();
   }
 
   /** Give up the dials that are under way, too. Open lanes are their owner's. */
@@ -117,24 +120,7 @@ export class LaneDialer {
       if (command.type === "dial") this.#dial(command.lane);
       else this.#hooks.idle();
     }
-    this.#armTimer();
-  }
-
-  /** Left alone when nothing changed: a timer that every datagram pushes back would never fire under traffic. */
-  #armTimer(): void {
-    const next = this.#pool.nextTimeout();
-    if (next === this.#timerAt) return;
-    clearTimeout(this.#timer);
-    this.#timerAt = next;
-    if (!Number.isFinite(next)) return;
-    this.#timer = setTimeout(
-      () => {
-        this.#timerAt = NEVER;
-        this.#pool.handleTimeout(now());
-        this.#run();
-      },
-      Math.max(0, next - now()),
-    );
+    this.#timer.set(this.#pool.nextTimeout());
   }
 
   #dial(laneId: number): void {

@@ -6,10 +6,11 @@ import type { PlaneStatus } from "../core/nat/traversal-status.ts";
 import { Peer } from "../core/peer/peer.ts";
 import type { DirectPath, PeerEvent, PipeId } from "../core/peer/peer-event.ts";
 import type { PipeExplanation } from "../core/peer/trace.ts";
-import { type Instant, NEVER } from "../core/time.ts";
+import type { Instant } from "../core/time.ts";
 import { now } from "../io/clock.ts";
 import { type DebouncedLog, debounced, type Log } from "../io/log.ts";
 import { peerIdentity } from "../io/peer-identity.ts";
+import { WakeTimer } from "../io/wake-timer.ts";
 import { ControlConnection } from "./control-connection.ts";
 import type { NatWatch } from "./nat-watch.ts";
 import { PeerLog } from "./peer-log.ts";
@@ -67,8 +68,10 @@ export class PeerPlane implements Disposable {
   #pumpDue = false;
   /** When the turn of the event loop began whose end will pump. */
   #turnAt: Instant = Number.NEGATIVE_INFINITY;
-  #timer: Timer | undefined;
-  #timerAt: Instant = NEVER;
+  readonly #timer = new WakeTimer(() => {
+    const isWell = this.#safely(() => this.#peer.handleTimeout(now()));
+    this.#pump(isWell ? 0 : AFTER_FAULT_MS);
+  });
   #disposed = false;
 
   constructor(options: PeerPlaneOptions) {
@@ -177,7 +180,7 @@ export class PeerPlane implements Disposable {
 
   [Symbol.dispose](): void {
     this.#disposed = true;
-    clearTimeout(this.#timer);
+    this.#timer[Symbol.dispose]();
     this.#control[Symbol.dispose]();
     this.#sockets?.[Symbol.dispose]();
     this.#quiet.flush();
@@ -234,7 +237,7 @@ export class PeerPlane implements Disposable {
 
   #pump(pauseMs = 0): void {
     const isWell = this.#safely(() => this.#flush());
-    this.#arm(isWell ? pauseMs : AFTER_FAULT_MS);
+    this.#timer.setBy(Math.max(this.#peer.nextTimeout(), now() + (isWell ? pauseMs : AFTER_FAULT_MS)));
   }
 
   #flush(): void {
@@ -270,21 +273,5 @@ export class PeerPlane implements Disposable {
   #conn({ socket, remote, meta }: DirectPath): P2pUdpConn | undefined {
     const local = this.#sockets?.local(socket);
     return local && { socket: local, remote, meta };
-  }
-
-  /** A timer that is early wakes the machine for nothing; that is cheaper than setting it again for each datagram. */
-  #arm(pauseMs: number): void {
-    const at = Math.max(this.#peer.nextTimeout(), now() + pauseMs);
-    if (this.#disposed || at >= this.#timerAt) return;
-    clearTimeout(this.#timer);
-    this.#timerAt = at;
-    this.#timer = setTimeout(
-      () => {
-        this.#timerAt = NEVER;
-        const isWell = this.#safely(() => this.#peer.handleTimeout(now()));
-        this.#pump(isWell ? 0 : AFTER_FAULT_MS);
-      },
-      Math.max(0, at - now()),
-    );
   }
 }

@@ -1,9 +1,10 @@
 import { type Address, formatAddress } from "../config/address.ts";
-import { type Instant, NEVER } from "../core/time.ts";
+import type { Instant } from "../core/time.ts";
 import { type ChoiceCommand, type MoveReason, ServerChoice } from "../core/tunnel/server-choice.ts";
 import type { ServersStatus } from "../core/tunnel/status.ts";
 import { now } from "../io/clock.ts";
 import type { Log } from "../io/log.ts";
+import { WakeTimer } from "../io/wake-timer.ts";
 
 /** Connections to servers: lanes, or the control connection. */
 export interface ServerUser {
@@ -27,8 +28,10 @@ export class Servers implements Disposable {
   readonly #log: Log;
   readonly #users: ServerUser[] = [];
   readonly #moves: Record<MoveReason, number> = { failed: 0, returned: 0 };
-  #timer: Timer | undefined;
-  #timerAt: Instant = NEVER;
+  readonly #timer = new WakeTimer(() => {
+    this.#choice.handleTimeout(now());
+    this.#obey();
+  });
   #isDisposed = false;
 
   constructor(addresses: readonly Address[], idleMs: number, log: Log) {
@@ -48,7 +51,7 @@ export class Servers implements Disposable {
 
   /** Something wants to go, or came. */
   wanted(at: Instant): void {
-    if (this.#choice.wanted(at)) this.#arm();
+    if (this.#choice.wanted(at)) this.#timer.set(this.#choice.nextTimeout());
   }
 
   /** A connection is up; the server has said nothing yet. */
@@ -80,13 +83,13 @@ export class Servers implements Disposable {
 
   [Symbol.dispose](): void {
     this.#isDisposed = true;
-    clearTimeout(this.#timer);
+    this.#timer[Symbol.dispose]();
   }
 
   #obey(): void {
     for (let command = this.#choice.pollCommand(); command !== undefined; command = this.#choice.pollCommand())
       this.#do(command);
-    this.#arm();
+    this.#timer.set(this.#choice.nextTimeout());
   }
 
   #do(command: ChoiceCommand): void {
@@ -118,21 +121,5 @@ export class Servers implements Disposable {
   #name(server: number): string {
     const address = this.addresses[server];
     return address === undefined ? "" : formatAddress(address);
-  }
-
-  #arm(): void {
-    const at = this.#choice.nextTimeout();
-    if (at === this.#timerAt || this.#isDisposed) return;
-    clearTimeout(this.#timer);
-    this.#timerAt = at;
-    if (!Number.isFinite(at)) return;
-    this.#timer = setTimeout(
-      () => {
-        this.#timerAt = NEVER;
-        this.#choice.handleTimeout(now());
-        this.#obey();
-      },
-      Math.max(0, at - now()),
-    );
   }
 }

@@ -1,31 +1,21 @@
 import type { UtError } from "../core/error.ts";
-import { type Instant, NEVER } from "../core/time.ts";
-import { type ChannelDatagram, MAX_CHANNEL_DATAGRAM_BYTES } from "../core/tunnel/channels.ts";
+import type { Instant } from "../core/time.ts";
+import { MAX_CHANNEL_DATAGRAM_BYTES } from "../core/tunnel/channels.ts";
 import type { Lane } from "../core/tunnel/lane.ts";
 import type { LaneSlot } from "../core/tunnel/lane-pool.ts";
 import type { Session } from "../core/tunnel/session.ts";
 import type { SessionStatus } from "../core/tunnel/status.ts";
-import type { ControlMessage } from "../core/wire/control.ts";
 import type { FrameErrorKind } from "../core/wire/pdu.ts";
 import { now } from "../io/clock.ts";
 import type { LaneTransport } from "../io/lane-transport.ts";
 import type { Log } from "../io/log.ts";
 import { unlessAborted } from "../io/unless-aborted.ts";
+import { WakeTimer } from "../io/wake-timer.ts";
 import { Goodbyes } from "./goodbyes.ts";
 import { LaneRecords } from "./lane-records.ts";
 import { LaneTuner, type LaneTuning } from "./lane-tuner.ts";
 import { sessionStatus } from "./session-status.ts";
-
-export interface TunnelHooks {
-  /** Datagrams for the local UDP side. They are sent before this returns, or copied. */
-  deliver(datagrams: readonly Uint8Array[]): void;
-  /** Datagrams of channels, no longer valid after this returns. */
-  deliverChannels(datagrams: readonly ChannelDatagram[]): void;
-  /** A control message that the session itself has no use for: greeting. */
-  control(lane: Lane, message: ControlMessage): FrameErrorKind | undefined;
-  /** The lane is gone and detached. */
-  laneClosed(lane: Lane, error: UtError | undefined): void;
-}
+import type { TunnelHooks } from "./tunnel-hooks.ts";
 
 /**
  * One session on real sockets: moves datagrams from the queue into lanes as they accept them, bytes from lanes into
@@ -45,8 +35,7 @@ export class Tunnel {
   #pumpDue = false;
   /** When the turn of the event loop began whose end will pump. */
   #turnAt: Instant = Number.NEGATIVE_INFINITY;
-  #timer: Timer | undefined;
-  #timerAt = NEVER;
+  readonly #timer = new WakeTimer(() => this.#timeout());
   readonly #goodbyes: Goodbyes;
   #draining = false;
   /** Replaced each time that something which `drain` waits for may have happened. */
@@ -113,7 +102,7 @@ export class Tunnel {
       break;
     }
     this.#deliver();
-    this.#armTimer();
+    this.#timer.setBy(this.session.nextTimeout());
   }
 
   drained(lane: Lane): void {
@@ -131,7 +120,7 @@ export class Tunnel {
     this.session.detach(now(), lane, this.#out);
     this.#deliver();
     this.#hooks.laneClosed(lane, error);
-    this.#armTimer();
+    this.#timer.setBy(this.session.nextTimeout());
     this.wake();
     this.progressed();
   }
@@ -174,7 +163,7 @@ export class Tunnel {
       const taken = transport.write(lane.outbox, lane.start, lane.end);
       lane.wrote(now(), taken);
       if (!lane.writable) {
-        this.#armTimer();
+        this.#timer.setBy(this.session.nextTimeout());
         return;
       }
     }
@@ -211,9 +200,8 @@ export class Tunnel {
     }
     this.session.close(this.#out);
     this.#deliver();
-    clearTimeout(this.#timer);
+    this.#timer[Symbol.dispose]();
     this.#goodbyes[Symbol.dispose]();
-    this.#timerAt = NEVER;
     this.#tuner.dispose();
   }
 
@@ -294,16 +282,7 @@ export class Tunnel {
     this.progressed();
   }
 
-  #armTimer(): void {
-    const at = this.session.nextTimeout();
-    if (at >= this.#timerAt) return;
-    clearTimeout(this.#timer);
-    this.#timerAt = at;
-    this.#timer = setTimeout(() => this.#timeout(), Math.max(0, at - now()));
-  }
-
   #timeout(): void {
-    this.#timerAt = NEVER;
     for (const lane of this.session.handleTimeout(now(), this.#out)) {
       if (lane.error !== undefined) this.fail(lane, lane.error);
       else {
@@ -312,6 +291,6 @@ export class Tunnel {
       }
     }
     this.#deliver();
-    this.#armTimer();
+    this.#timer.setBy(this.session.nextTimeout());
   }
 }
