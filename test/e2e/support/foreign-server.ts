@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { NGINX_STREAM } from "./tools.ts";
 
 /** A server program of others on a free port of 127.0.0.1, with a config of its own in a folder of its own. */
 export interface ForeignServer extends AsyncDisposable {
@@ -48,7 +49,7 @@ export function nginxPassThrough(name: string, port: number): Promise<ForeignSer
   return start(
     (config) => ["nginx", "-c", config, "-g", "daemon off;"],
     (at) => `
-load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+load_module ${NGINX_STREAM};
 worker_processes 1;
 pid ${at.folder}/pid;
 error_log ${at.folder}/error.log;

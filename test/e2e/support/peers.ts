@@ -32,15 +32,16 @@ export interface StatusJson {
   };
 }
 
-/** A server with STUN on loopback. `port`: of an earlier one that is gone. `wireGuard`: where the tunnel leads. */
+/** A server with STUN on loopback. `port`: of an earlier one that is gone. `wireGuard`: where the tunnel leads. `tcp`: more of it. */
 export async function serverProcess(
   port = 0,
   stunPort = 0,
   wireGuard = 9,
+  tcp: Record<string, unknown> = {},
 ): Promise<PeerProcess & { readonly stun: string }> {
   const peer = await start(serverIdentity, {
     role: "server",
-    tcp: { listen_addr: `127.0.0.1:${port}` },
+    tcp: { listen_addr: `127.0.0.1:${port}`, ...tcp },
     udp: { wg_udp_addr: `127.0.0.1:${wireGuard}` },
     server: { stun: { listen: [`127.0.0.1:${stunPort}`] } },
   });
