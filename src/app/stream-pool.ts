@@ -29,7 +29,7 @@ const FIRST_PAUSE_MS = 250;
 const LAST_PAUSE_MS = 10_000;
 const QUIET_MS = 5_000;
 /** For what is said last to reach the pipe, over loopback. */
-const FAREWELL_MS = 20;
+const FAREWELL_MS = 100;
 
 /** Throws `io.bind`. */
 export async function openStreamPool(options: StreamPoolOptions): Promise<StreamPool> {

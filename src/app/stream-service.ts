@@ -15,7 +15,7 @@ import { tick } from "./wait.ts";
 const MAX_LINK_CONNECTIONS = 8;
 const QUIET_MS = 5_000;
 /** For what is said last to reach the pipe, over loopback. */
-const FAREWELL_MS = 20;
+const FAREWELL_MS = 100;
 
 export interface StreamServiceOptions {
   readonly identity: QuicCredentials;
