@@ -476,7 +476,7 @@ const AT_THE_ENDS: Broken[] = [
         "FAILED",
         "target",
         "nobody listens at UDP 127.0.0.1:9 (service wireguard)",
-        "start it, or correct its target: ss -lun 'sport = :9'",
+        "start it, or correct its target: sudo ss -lunp 'sport = :9'",
       ),
     ],
   },

@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import type { UtError } from "../../core/error.ts";
 import type { Check } from "./check.ts";
 import { type Finding, failed, ok, warning } from "./finding.ts";
+import { RESOLVE } from "./look-commands.ts";
 
 /** Whether the names in `tcp.server_addr`, or that of the proxy which looks those up, have addresses. */
 export const nameCheck: Check = {
@@ -27,6 +28,6 @@ function unknown(host: string, key: string, { message }: UtError, trouble: typeo
   if (/EAI_AGAIN|ETIMEOUT/.test(message))
     return trouble("no-name-server", `no name server answers for ${host}`, "cat /etc/resolv.conf", byAddress);
   if (/ENOTFOUND|ENODATA/.test(message))
-    return trouble("no-such-name", `there is no name ${host}`, `getent ahosts ${host}`, byAddress);
-  return trouble("no-address", message.replace(/; check the name.*$/, ""), `getent ahosts ${host}`, byAddress);
+    return trouble("no-such-name", `there is no name ${host}`, `${RESOLVE} ${host}`, byAddress);
+  return trouble("no-address", message.replace(/; check the name.*$/, ""), `${RESOLVE} ${host}`, byAddress);
 }

@@ -4,6 +4,7 @@ import { portHolder } from "../../io/port-holder.ts";
 import { type ListenPort, listenPorts } from "../listen-ports.ts";
 import type { Check } from "./check.ts";
 import { type Finding, failed, ok } from "./finding.ts";
+import { SHOW_ADDRESSES, showListeners } from "./look-commands.ts";
 import type { Scene } from "./scene.ts";
 
 /** Whether the node can have the ports that its roles listen on. */
@@ -29,15 +30,14 @@ async function judge({ key, protocol, address }: ListenPort, scene: Scene): Prom
   if (node !== undefined && (holder === undefined ? node.ports.has(port) : holder.pid === node.pid))
     return ok(`${where} is held by the node itself, which runs (pid ${node.pid})`);
   const who = holder === undefined ? "another program" : `${holder.name} (pid ${holder.pid})`;
-  const look = protocol === "tcp" ? "ss -ltnp" : "ss -lunp";
-  const find = holder === undefined ? [`sudo ${look} 'sport = :${port}'`] : [`ps -p ${holder.pid} -o args`];
-  return failed("port-taken", `${where} is held by ${who}`, ...find, `or set ${key} to another port`);
+  const look = holder === undefined ? showListeners(protocol, port) : `ps -p ${holder.pid} -o args`;
+  return failed("port-taken", `${where} is held by ${who}`, look, `or set ${key} to another port`);
 }
 
 function refusal(where: string, key: string, port: number, { code, message }: BindProblem): Finding {
   switch (code) {
     case "EADDRNOTAVAIL":
-      return failed("no-such-address", `${where}: this machine has no such address`, "ip -brief address");
+      return failed("no-such-address", `${where}: this machine has no such address`, SHOW_ADDRESSES);
     case "EACCES":
       return failed(
         "port-not-allowed",

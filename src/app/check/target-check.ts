@@ -4,6 +4,7 @@ import { errorMessage } from "../../core/error.ts";
 import { refusesDatagrams } from "../../io/udp-refusal.ts";
 import type { Check } from "./check.ts";
 import { type Finding, failed, ok } from "./finding.ts";
+import { showListeners } from "./look-commands.ts";
 
 interface Target {
   readonly key: string;
@@ -23,8 +24,8 @@ function targetsOf({ roles, udp, services }: Config): Target[] {
   const remedy = `sudo wg-quick up wg0, with ListenPort = ${wg_udp_addr.port} in wg0.conf`;
   const wireGuard = { key: "udp.wg_udp_addr", address: wg_udp_addr, remedy };
   const offered = services.udp.map(({ name, target: address }) => {
-    const look = `ss -lun 'sport = :${address.port}'`;
-    return { key: `service ${name}`, address, remedy: `start it, or correct its target: ${look}` };
+    const remedy = `start it, or correct its target: ${showListeners("udp", address.port)}`;
+    return { key: `service ${name}`, address, remedy };
   });
   return [...(roles.includes("server") ? [wireGuard] : []), ...(roles.includes("agent") ? offered : [])];
 }

@@ -1,6 +1,7 @@
 import type { UtError } from "../../core/error.ts";
 import type { Check } from "./check.ts";
 import { type Finding, type failed, ok, skipped } from "./finding.ts";
+import { SHOW_ROUTES } from "./look-commands.ts";
 import type { TalkedServer } from "./scene.ts";
 import { addressOf, adviceOf, codeOf, troubleOf } from "./talked-server.ts";
 
@@ -40,7 +41,7 @@ function refusal(where: string, port: number, code: string, error: UtError, trou
       listens,
     );
   if (UNREACHABLE.test(code))
-    return trouble("no-route", `${where} cannot be reached: this machine has no route there (${code})`, "ip route");
+    return trouble("no-route", `${where} cannot be reached: this machine has no route there (${code})`, SHOW_ROUTES);
   if (code === "ETIMEDOUT" || /no answer within/.test(error.message))
     return trouble("tcp-silent", `${where} does not answer: packets are dropped on the way there`, open, listens);
   return trouble("tcp-failed", error.message.replace(/; check that.*$/, ""), listens);
