@@ -14,6 +14,8 @@ export type ChoiceCommand =
 
 /** The server in use has not come up for so long: the next one is tried beside it. */
 export const PATIENCE_MS = 3_000;
+/** It was up and is being dialled again: most that come back have done so by then. */
+export const LOSS_PATIENCE_MS = 1_000;
 /** An open lane that is not closed for so long was not refused, though its peer may speak only DATA and say nothing. */
 const SILENT_PROOF_MS = 2_000;
 /** After a return, what is under way over the other server has so long to arrive. */
@@ -35,7 +37,7 @@ interface Server {
 /**
  * Which server of a list a client uses: the first that works, and no other for longer than need be. A server is moved to
  * when it has answered, never before (make before break). The one in use has failed when none of its connections is up
- * and a dial came to nothing, or `PATIENCE_MS` have passed; then the others are tried in their order, one beside the
+ * and a dial came to nothing, or too much time has passed; then the others are tried in their order, one beside the
  * other. Away from the first, those before the one in use are tried with backoff 5 → 60 s, and from a rest of twice as
  * long each time, up to five minutes, after a return that did not last: no flapping.
  *
@@ -108,7 +110,7 @@ export class ServerChoice {
 
   /** Its last connection has ended, and had worked. It is being dialled again, if anything is wanted. */
   lost(now: Instant, server: number): void {
-    this.#down(now, server, PATIENCE_MS);
+    this.#down(now, server, LOSS_PATIENCE_MS);
   }
 
   /** A dial came to nothing, or a connection ended before it was of use, and no other one is up. */

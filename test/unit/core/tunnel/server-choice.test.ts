@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { NEVER } from "../../../../src/core/time.ts";
-import { PATIENCE_MS } from "../../../../src/core/tunnel/server-choice.ts";
+import { LOSS_PATIENCE_MS, PATIENCE_MS } from "../../../../src/core/tunnel/server-choice.ts";
 import { fuzzSeeds, Random } from "../../../random.ts";
 import { ChoiceBench, IDLE_MS } from "./server-choice-bench.ts";
 
@@ -57,7 +57,7 @@ describe("the server in use fails", () => {
     expect(gone.next).toEqual([1_001, "try 1"]);
     const silent = new ChoiceBench().up(0);
     silent.choice.lost(1_000, 0);
-    expect(silent.next).toEqual([1_000 + PATIENCE_MS, "try 1"]);
+    expect(silent.next).toEqual([1_000 + LOSS_PATIENCE_MS, "try 1"]);
   });
 
   test("while nothing is wanted: nothing is tried", () => {
