@@ -14,8 +14,12 @@ import { STREAM_RESETS, TcpSplice } from "./tcp-splice.ts";
 export const HANDSHAKE_MS = 10_000;
 /** How long an agent may take to answer: longer than it tries to connect. */
 const ANSWER_MS = 30_000;
+/** A stream that is lost before its answer was on a connection that is gone: then the request goes on another one. */
+const MAX_ATTEMPTS = 3;
 /** How long a program that was refused may take to hang up. */
 const LINGER_MS = 5_000;
+
+const NOTHING = new Uint8Array(0);
 
 /** What the connections of one proxy share. */
 export interface SocksEntry {
@@ -38,7 +42,7 @@ export class SocksConnection {
   readonly #entry: SocksEntry;
   readonly #tcp: TcpConnection;
   readonly #handshake: ProxyHandshake;
-  readonly #answer = new ExitAnswerReader();
+  #answer = new ExitAnswerReader();
   readonly #abandoned = new AbortController();
   readonly #onOver: (connection: SocksConnection) => void;
   #request: ProxyRequest | undefined;
@@ -46,6 +50,9 @@ export class SocksConnection {
   #splice: TcpSplice | undefined;
   #association: SocksAssociation | undefined;
   #timer: Timer | undefined;
+  #attempts = 0;
+  /** Data went with the request, and must not go twice. */
+  #hasSpoken = false;
   #isAnswered = false;
   #isTcpGone = false;
   #isOver = false;
@@ -56,7 +63,7 @@ export class SocksConnection {
     this.#tcp = tcp;
     this.#handshake = new ProxyHandshake(entry.authenticate);
     this.#onOver = onOver;
-    this.#expect(HANDSHAKE_MS, () => this.#refuse("timeout", new Uint8Array(0)));
+    this.#expect(HANDSHAKE_MS, () => this.#refuse("timeout", NOTHING));
     tcp.start({
       data: (chunk) => this.#fromProgram(chunk),
       ended: () => this.reset(),
@@ -90,10 +97,16 @@ export class SocksConnection {
     this.#request = step.request;
     this.#tcp.pause();
     this.#entry.counters.begin(step.request.command);
-    this.#ask(step.request, step.early).catch((error) => this.#unreachable(error));
+    this.#begin(step.request, step.early);
+  }
+
+  #begin(request: ProxyRequest, early: Uint8Array): void {
+    this.#ask(request, early).catch((error) => this.#unreachable(error));
   }
 
   async #ask(request: ProxyRequest, early: Uint8Array): Promise<void> {
+    this.#attempts += 1;
+    this.#answer = new ExitAnswerReader();
     const to = request.command === "connect" ? request.to : NO_ADDRESS;
     this.#entry.log.debug("socks_request", { command: request.command, host: to.host, port: to.port });
     const stream = await this.#entry.streams.open(this.#handlers, this.#abandoned.signal);
@@ -105,6 +118,7 @@ export class SocksConnection {
     this.#expect(ANSWER_MS, () => this.#unreachable(new Error("the agent did not answer in time")));
     stream.write(encodeExitRequest({ command: request.command, to }));
     if (request.command !== "connect" || early.length === 0) return;
+    this.#hasSpoken = true;
     this.#entry.counters.bytes.up += early.length;
     stream.write(early);
   }
@@ -242,9 +256,16 @@ export class SocksConnection {
   #streamGone(end: StreamEnd): void {
     this.#stream = undefined;
     if (this.#splice !== undefined) this.#splice.closed(end);
+    // Invariant: streams are opened for requests.
+    else if (this.#mayAskAgain(end)) this.#begin(this.#request as ProxyRequest, NOTHING);
     else if (!this.#isAnswered) this.#unreachable(new Error("the stream to the agent broke"));
     else if (this.#association !== undefined && end.type !== "finished") this.#tcp.reset();
     if (this.#isTcpGone) this.#over();
+  }
+
+  #mayAskAgain(end: StreamEnd): boolean {
+    const isUnanswered = !this.#isAnswered && !this.#isTcpGone && !this.#hasSpoken;
+    return end.type === "lost" && isUnanswered && this.#attempts < MAX_ATTEMPTS;
   }
 
   #over(): void {

@@ -72,12 +72,14 @@ export class Program {
   closed: "cleanly" | "broken" | undefined;
   readonly socket: Socket;
   bytes = 0;
+  /** Whether it remembers what it hears. */
+  keeps = true;
 
-  constructor(socket: Socket, keeps = true) {
+  constructor(socket: Socket) {
     this.socket = socket;
     socket.on("data", (chunk: Buffer) => {
       this.bytes += chunk.length;
-      if (keeps) this.received = Buffer.concat([this.received, chunk]);
+      if (this.keeps) this.received = Buffer.concat([this.received, chunk]);
     });
     socket.on("end", () => {
       this.hasEnded = true;

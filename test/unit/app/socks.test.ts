@@ -193,6 +193,17 @@ describe("what programs are told", () => {
     await until("nothing open", () => bed.proxy.counters.open.connect === 0);
   });
 
+  test("nothing of a way that broke before the agent's answer: the request goes again", async () => {
+    using server = await tcpServer((program) => program.socket.end("in"));
+    using bed = new SocksBed();
+    bed.streams.cutsNext = 2;
+    expect((await (await bed.connected(server.port)).ended()).toString()).toBe("in");
+    bed.streams.cutsNext = 3;
+    expect(await answer(bed, hex(`${GREETING} 05010001 7f000001 0001`))).toBe("050005010001000000000000");
+    expect(refusals(bed)).toEqual({ agent_unreachable: 1 });
+    await until("nothing open", () => bed.proxy.counters.open.connect === 0);
+  });
+
   test("users get in by their password", async () => {
     using server = await tcpServer((program) => program.socket.end("in"));
     using bed = new SocksBed({ users: { ann: "secret" } });
