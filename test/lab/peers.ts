@@ -16,8 +16,9 @@ import { overlay, UT_SERVER_PORT, type UtConfig } from "./ut-tunnel.ts";
 export interface PeersOptions {
   /** The `ut` that all three run. */
   readonly binary: string;
-  /** Laid over the configs of relay and agent. */
+  /** Laid over the configs of relay and agent, and over the server's. */
   readonly peer?: UtConfig;
+  readonly server?: UtConfig;
 }
 
 /** The part of `/api/status` that is about pipes. */
@@ -33,7 +34,10 @@ const SERVICE = "service";
 /** Starting takes long where many do at the same time. */
 const START_LIMIT_MS = 30_000;
 
-const server = await identity({ cn: "server", hosts: [SERVER] });
+/** Of the server, in a world with `Ipv6Lines`. */
+export const SERVER_V6 = "2001:db8:5::10";
+
+const server = await identity({ cn: "server", hosts: [SERVER, SERVER_V6] });
 const office = await identity({ cn: "office" });
 const home = await identity({ cn: "home" });
 
@@ -61,16 +65,17 @@ export class Peers implements AsyncDisposable {
   }
 
   /** The relay is started last, once the server knows the agent; it may still be opening its pipe afterwards. */
-  static async open(lab: Lab, world: NatWorld, { binary, peer = {} }: PeersOptions): Promise<Peers> {
+  static async open(lab: Lab, world: NatWorld, { binary, peer = {}, server: more = {} }: PeersOptions): Promise<Peers> {
     await using opening = new AsyncDisposableStack();
     const start = async (host: HostName, who: NodeIdentity, config: UtConfig) =>
       opening.use(await UtNode.start(lab, world.namespaceOf(host), binary, who, config));
     const listen = [SERVER, SECOND].flatMap((address) => [`${address}:3478`, `${address}:3479`]);
-    const server_ = await start("stun", server, {
+    const outside = {
       role: "server",
       tcp: { listen_addr: `${SERVER}:${UT_SERVER_PORT}` },
       server: { stun: { listen } },
-    });
+    };
+    const server_ = await start("stun", server, overlay(outside, more));
     const common = overlay(
       { tcp: { server_addr: `${SERVER}:${UT_SERVER_PORT}` }, nat: { stun_servers: [] }, p2p: { port_mapping: false } },
       peer,
