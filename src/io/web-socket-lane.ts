@@ -113,14 +113,14 @@ export class WebSocketLane implements LaneTransport, OpenLaneHandlers {
     this.#handlers?.closed(this.#error ?? error);
   }
 
-  #controlHeard(event: "ping" | "pong"): void {
+  #controlHeard(frame: "ping" | "pong"): void {
     const at = now();
     if (at - this.#controlWindow >= 1_000) {
       this.#controlWindow = at;
       this.#controlCount = 0;
     }
     if (++this.#controlCount > CONTROLS_PER_SECOND) this.#fail("ws_flood");
-    else if (event === "ping" && !this.#saidClose) this.#control(OPCODE.pong, this.#reader.payload);
+    else if (frame === "ping" && !this.#saidClose) this.#control(OPCODE.pong, this.#reader.payload);
   }
 
   /** RFC 6455 §5.5.1: answered with the same code. */
