@@ -102,7 +102,7 @@ function foreignServer(
   { ca, cert, key }: NodeIdentity,
   talk: (socket: TLSSocket) => void = () => {},
 ): Promise<Listening> {
-  const server = createTlsServer({ ca, cert, key, requestCert: true }, (socket) => {
+  const server = createTlsServer({ ca, cert, key, requestCert: true, rejectUnauthorized: false }, (socket) => {
     socket.on("error", () => {});
     talk(socket);
   });
@@ -246,6 +246,28 @@ const AT_HOME: Broken[] = [
   },
 ];
 
+const WRONG_CLOCK: Broken = {
+  name: "a clock that is far behind, to which every certificate is one of the future",
+  who: await identity({ cn: "home", ...notYetValid }),
+  server: async () =>
+    foreignServer(await identity({ cn: "server", hosts: ["127.0.0.1"], ...notYetValid }), answerIn(200 * 86_400_000)),
+  says: [
+    told(
+      "FAILED",
+      "certificate",
+      'tls.cert DIR/node.pem: "CN=home" is valid from TIME, and the clock here says TIME',
+      "set the clock of this machine, or of the one that issued it",
+    ),
+    told(
+      "FAILED",
+      "clock",
+      "the clock here is 200 days behind the server's, and the certificates are of the server's time",
+      "sudo timedatectl set-ntp true",
+      "on macOS: sudo sntp -sS time.apple.com",
+    ),
+  ],
+};
+
 const PASSWORDS: Broken = {
   name: "passwords that everybody can read",
   settings: (port) => ({ ...client(port), socks: { users: { ann: "secret" } } }),
@@ -317,7 +339,7 @@ const ON_THE_WAY: Broken[] = [
   },
   {
     name: "a server whose certificate has expired",
-    server: async () => foreignServer(await identity({ cn: "server", hosts: ["127.0.0.1"], ...expired })),
+    server: async () => foreignServer(await identity({ cn: "server", hosts: ["127.0.0.1"], ...expired }), answerIn(0)),
     says: [
       told(
         "FAILED",
@@ -483,7 +505,7 @@ const AT_THE_ENDS: Broken[] = [
 ];
 
 describe.each([
-  ["here", [PASSWORDS, ...AT_HOME]],
+  ["here", [PASSWORDS, WRONG_CLOCK, ...AT_HOME]],
   ["on the way", ON_THE_WAY],
   ["at the ends", AT_THE_ENDS],
 ])("broken %s", (_, setUps) => {

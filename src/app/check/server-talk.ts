@@ -1,6 +1,7 @@
 import { type ErrorKind, UtError } from "../../core/error.ts";
 import { decodeControl, encodeControl, MAX_CTRL_BYTES } from "../../core/wire/control.ts";
-import { encodeCtrl, HEADER_BYTES, PduDecoder, TYPE_CTRL } from "../../core/wire/pdu.ts";
+import { ctrlPdu } from "../../core/wire/ctrl-pdu.ts";
+import { PduDecoder, TYPE_CTRL } from "../../core/wire/pdu.ts";
 import { decodeSignal, encodeSignal } from "../../core/wire/signal.ts";
 import { now } from "../../io/clock.ts";
 import type { ResolvedAddress } from "../../io/happy-eyeballs.ts";
@@ -151,8 +152,7 @@ class Conversation {
   }
 
   #say(payload: Uint8Array): void {
-    const pdu = new Uint8Array(HEADER_BYTES + payload.length);
-    encodeCtrl(pdu, 0, payload);
+    const pdu = ctrlPdu(payload);
     // A few hundred bytes on a fresh connection: the socket takes them whole.
     this.#transport?.write(pdu, 0, pdu.length);
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { judgeOffset, judgeUntold } from "../../../../src/app/check/clock-check.ts";
+import { judgeDoubt, judgeOffset, judgeUntold } from "../../../../src/app/check/clock-check.ts";
 
 const SET = ["sudo timedatectl set-ntp true", "on macOS: sudo sntp -sS time.apple.com"];
 const HOUR = 3_600_000;
@@ -11,7 +11,10 @@ describe("beside the server's clock", () => {
     // Nobody knows it better than half of the round trip.
     [-12_000, 8_000, "8.0 s"],
   ])("%d ms off after a round trip of %d ms is the same", (offsetMs, rttMs, span) => {
-    expect(judgeOffset(offsetMs, rttMs)).toEqual({ verdict: "ok", text: `the server's clock is the same to ${span}` });
+    expect(judgeOffset({ offsetMs, rttMs })).toEqual({
+      verdict: "ok",
+      text: `the server's clock is the same to ${span}`,
+    });
   });
 
   test.each([
@@ -20,12 +23,25 @@ describe("beside the server's clock", () => {
     [3 * HOUR, "3 hours behind"],
     [-24 * 365 * HOUR, "365 days ahead of"],
   ])("%d ms off is not", (offsetMs, words) => {
-    expect(judgeOffset(offsetMs, 20)).toEqual({
+    expect(judgeOffset({ offsetMs, rttMs: 20 })).toEqual({
       verdict: "warning",
       reason: "clock-skew",
       text: `the clock here is ${words} the server's: one of them is wrong`,
       remedy: SET,
     });
+  });
+});
+
+test("beside certificates that seem to be of another time", () => {
+  expect(judgeDoubt({ offsetMs: -800, rttMs: 20 })).toEqual({
+    verdict: "ok",
+    text: "the server's clock is the same: the certificates are out of date",
+  });
+  expect(judgeDoubt({ offsetMs: 400 * 24 * HOUR, rttMs: 20 })).toEqual({
+    verdict: "failed",
+    reason: "clock-wrong",
+    text: "the clock here is 400 days behind the server's, and the certificates are of the server's time",
+    remedy: SET,
   });
 });
 
