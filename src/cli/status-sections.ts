@@ -1,3 +1,4 @@
+import type { SignalStatus } from "../core/signal/signal-status.ts";
 import type { StatusReport, TraversalReport } from "../io/status-report.ts";
 import { formatSpan } from "./nat-explain-time.ts";
 import { natName, verdictWords } from "./nat-explain-words.ts";
@@ -78,6 +79,33 @@ function whyOf({ direct, verdict, peer }: Pipe): string {
 
 function rtt(ms: number | null): Span {
   return ms === null ? { text: "-", tone: "quiet" } : { text: formatMs(ms) };
+}
+
+type Member = SignalStatus["members"][number];
+
+/** At a server: the peers that it brings together. */
+export function memberLines({ roles }: StatusReport, width: number): StyledLine[] {
+  const members = roles.flatMap(({ signals }) => signals?.members ?? []);
+  if (members.length === 0) return [];
+  return [
+    [{ text: "Peers at this server", tone: "strong" }],
+    ...styledTable<Member>(
+      [
+        { title: "peer", cell: ({ cn }) => ({ text: cn }), align: "left", weight: 9 },
+        { title: "control", cell: connectionSpan, align: "left", weight: 8 },
+        { title: "RTT ms", cell: ({ rttMs }) => rtt(rttMs), weight: 5 },
+        { title: "NAT", cell: ({ nat }) => ({ text: nat === "" ? "-" : nat }), align: "left", weight: 4 },
+        { title: "pipes", cell: ({ pipes }) => ({ text: formatNumber(pipes) }), weight: 6 },
+      ],
+      members,
+      width,
+    ),
+  ];
+}
+
+function connectionSpan({ isConnected, isRegistered }: Member): Span {
+  if (!isConnected) return { text: "lost", tone: "warn" };
+  return { text: isRegistered ? "open, can be called" : "open", tone: "good" };
 }
 
 /** What `nat.watch` found out; nothing where it does not look. */

@@ -1,7 +1,7 @@
 import type { LoadSample } from "../core/tunnel/load-history.ts";
 import type { StatusReport } from "../io/status-report.ts";
 import { byId, element, setAttribute, setText } from "./dom.ts";
-import { formatCount, formatMs, formatRate } from "./format.ts";
+import { formatCount, formatMs, formatRate, formatThings } from "./format.ts";
 import { KeyedList } from "./keyed-list.ts";
 import type { Tone } from "./table.ts";
 
@@ -72,13 +72,9 @@ function laneFigure({ roles }: StatusReport): Figure {
         ? `${broken} down`
         : idle > 0
           ? `${idle} idle until something is to be sent`
-          : `in ${sessionsOf(sessions.length)}`,
+          : `in ${formatThings(sessions.length, "session")}`,
     tone: broken > 0 ? "bad" : "plain",
   };
-}
-
-function sessionsOf(count: number): string {
-  return count === 1 ? "1 session" : `${count} sessions`;
 }
 
 function dropFigure(samples: readonly LoadSample[]): Figure {

@@ -7,6 +7,11 @@ export function formatCount(value: number): string {
   return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
 }
 
+/** `1 lane`, `5 lanes` */
+export function formatThings(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
 /** Three digits that mean something: `0`, `7.25`, `94.1`, `941`. */
 export function formatDigits(value: number): string {
   if (value === 0) return "0";

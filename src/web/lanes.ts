@@ -1,6 +1,6 @@
 import type { DownLane, LaneEnd } from "../core/tunnel/status.ts";
 import type { LaneReport, SessionReport } from "../io/status-report.ts";
-import { formatBytes, formatCount, formatMs, formatRate, formatSpan } from "./format.ts";
+import { formatBytes, formatCount, formatMs, formatRate, formatSpan, formatThings } from "./format.ts";
 import type { Cell, Column } from "./table.ts";
 
 /** A lane number of a session, with the connection that stands for it or without. */
@@ -52,7 +52,13 @@ export const LANE_COLUMNS: readonly Column<ShownLane>[] = [
     tcp === undefined ? UNKNOWN : { text: formatBytes(tcp.unsentBytes), value: tcp.unsentBytes },
   ),
   column("Sent again", ({ open: { tcp } }) =>
-    tcp === undefined ? UNKNOWN : { text: formatCount(tcp.retransmits), value: tcp.retransmits, note: "segments" },
+    tcp === undefined
+      ? UNKNOWN
+      : {
+          text: formatCount(tcp.retransmits),
+          value: tcp.retransmits,
+          note: tcp.retransmits === 1 ? "segment" : "segments",
+        },
   ),
   {
     title: "Connection",
@@ -74,7 +80,7 @@ function rate({ ways, most }: OpenLane, kind: "up" | "down"): Cell {
 }
 
 function carried({ bytes, packets }: Way): Cell {
-  return { text: formatBytes(bytes), value: bytes, note: `${formatCount(packets)} datagrams` };
+  return { text: formatBytes(bytes), value: bytes, note: formatThings(packets, "datagram") };
 }
 
 function openState({ state, stalled, openMs, ended }: LaneReport): Cell {

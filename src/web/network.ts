@@ -1,6 +1,7 @@
 import type { StatusReport, TraversalReport } from "../io/status-report.ts";
 import { byId } from "./dom.ts";
 import { type Fact, FactList } from "./facts.ts";
+import { formatThings } from "./format.ts";
 
 type Network = NonNullable<TraversalReport["network"]>;
 type Nat = TraversalReport["pipes"][number]["peerNat"];
@@ -18,7 +19,7 @@ export class NetworkVerdict {
     this.#section.hidden = network === null;
     if (network === null) return;
     const { punches_attempted: tried, punches_succeeded: won, relay_fallbacks: stayed } = stats;
-    const direct = `${won} of ${tried} punches worked; ${stayed} pipes stayed on the server`;
+    const direct = `${won} of ${formatThings(tried, "punch", "punches")} worked; ${formatThings(stayed, "pipe")} stayed on the server`;
     this.#facts.update([...factsOf(network), { name: "Going direct", text: direct }]);
   }
 }
@@ -45,7 +46,7 @@ const CONES = {
   "address-and-port-dependent": "port-restricted",
 } as const;
 
-function factsOf({ nat, reflex, portMapping, listen, checkedAt, checks, changes }: Network): Fact[] {
+function factsOf({ nat, reflex, portMapping, listen, listen6, checkedAt, checks, changes }: Network): Fact[] {
   const servers = nat?.servers ?? [];
   const answered = servers.filter(({ outcome }) => outcome.kind === "answered").length;
   const when = checkedAt === null ? "not yet" : `${checkedAt.slice(0, 19).replace("T", " ")} UTC`;
@@ -53,8 +54,8 @@ function factsOf({ nat, reflex, portMapping, listen, checkedAt, checks, changes 
     { name: "Verdict", text: nat === null ? "being found out" : natWords(nat) },
     { name: "Address outside", text: reflex === null ? "not known" : `${reflex.endpoint}, ${SOURCES[reflex.source]}` },
     { name: "Port mapping", text: portMapping === null ? "none" : mappingWords(portMapping) },
-    { name: "Own UDP socket", text: listen },
-    { name: "STUN servers", text: `${answered} of ${servers.length} answered` },
+    { name: "Own UDP", text: listen6 === null ? listen : `${listen}, ${listen6}` },
+    { name: "STUN servers", text: nat === null ? "being asked" : `${answered} of ${servers.length} answered` },
     { name: "Last check", text: when },
     { name: "Checks", text: `${checks}, the verdict changed at ${changes} of them` },
   ];

@@ -6,6 +6,7 @@ import { Feed } from "./feed.ts";
 import { Figures } from "./figures.ts";
 import { rateScale } from "./format.ts";
 import { Header } from "./header.ts";
+import { Members } from "./members.ts";
 import { NetworkVerdict } from "./network.ts";
 import { Pipes } from "./pipes.ts";
 import { Plot } from "./plot.ts";
@@ -41,7 +42,7 @@ const plots = [
   }),
 ];
 byId("plots").append(...plots.map(({ root }) => root));
-const sections = [new Sessions(), new Drops(), new Pipes(), new NetworkVerdict(), new Certificates()];
+const sections = [new Sessions(), new Pipes(), new Members(), new Drops(), new NetworkVerdict(), new Certificates()];
 
 let samples: LoadSample[] = [];
 

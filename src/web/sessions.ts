@@ -1,7 +1,7 @@
 import type { SessionReport, StatusReport } from "../io/status-report.ts";
 import { byId, element, setText } from "./dom.ts";
 import { type Fact, FactList } from "./facts.ts";
-import { formatBytes, formatCount, formatMs, formatSpan } from "./format.ts";
+import { formatBytes, formatMs, formatSpan, formatThings } from "./format.ts";
 import { KeyedList, type View } from "./keyed-list.ts";
 import { LANE_COLUMNS, lanesOf, type ShownLane } from "./lanes.ts";
 import { Table } from "./table.ts";
@@ -59,15 +59,16 @@ interface ShownSession extends SessionReport {
 }
 
 function laneCount({ lanes, downLanes }: SessionReport): string {
-  const all = lanes.length + downLanes.length;
-  return `${lanes.length} of ${all} lane${all === 1 ? "" : "s"} open`;
+  return `${lanes.length} of ${formatThings(lanes.length + downLanes.length, "lane")} open`;
 }
 
 function factsOf({ sessionId, udp, caps, congestion, queue, channels, held, idleMs }: SessionReport): Fact[] {
-  const waiting = (packets: number, bytes: number) => `${formatCount(packets)} datagrams, ${formatBytes(bytes)}`;
+  const waiting = (packets: number, bytes: number) =>
+    packets === 0 ? "none" : `${formatThings(packets, "datagram")}, ${formatBytes(bytes)}`;
   return [
-    { name: "Queue", text: `${waiting(queue.packets, queue.bytes)}, the oldest for ${formatMs(queue.oldestMs)}` },
-    { name: "Of pipes", text: waiting(channels.packets, channels.bytes) },
+    { name: "Waiting", text: waiting(queue.packets, queue.bytes) },
+    { name: "The oldest for", text: formatMs(queue.oldestMs) },
+    { name: "Waiting of pipes", text: waiting(channels.packets, channels.bytes) },
     { name: "Held for order", text: waiting(held.packets, held.bytes) },
     { name: "Last datagram", text: `${formatSpan(idleMs)} ago` },
     { name: "Congestion control", text: congestion },
