@@ -83,7 +83,9 @@ test("two ends that can reach each other go direct, and nothing is lost or doubl
     end.sendTo(port, marked(i));
     await end.count(before + i + 1);
   }
-  const { stats, pipes } = (await relay.status()).traversal;
+  const { stats, pipes, plane } = (await relay.status()).traversal;
+  expect(plane).toMatchObject({ tunnelRefused: 0, faults: 0 });
+  expect(plane?.paths.sentDirect).toBe(Number(pipes[0]?.counters?.sentDirect));
   expect(stats).toMatchObject({ ice_success: 1, hardnat_success: 0, relay_fallbacks: 0 });
   expect(pipes).toMatchObject([{ route: "direct" }]);
   expect(pipes[0]?.counters?.sentDirect).toBeGreaterThan(100);

@@ -17,6 +17,7 @@ export interface StatusJson {
   readonly roles: readonly { readonly role: string; readonly ready: boolean; readonly sessions: readonly unknown[] }[];
   readonly traversal: {
     readonly stats: Readonly<Record<string, unknown>>;
+    readonly plane: { readonly paths: Readonly<Record<string, number>> } | null;
     readonly pipes: readonly {
       readonly peer: string;
       readonly service: string;
