@@ -124,6 +124,7 @@ function answer(
   const host = request.headers.get("host");
   if (route.guarded && !isSafeHost(host, ownHost))
     return respond(403, `Refused for host ${host}: use an IP address, localhost or the host of metrics.listen_addr\n`);
+  if (route.guarded && isForeign(request.headers)) return respond(403, "Refused: the page of another site asks\n");
   return route.respond(request, server);
 }
 
@@ -134,6 +135,12 @@ function isSafeHost(header: string | null, ownHost: string): boolean {
   const host = /^(?:\[([^\]]+)\]|([^:]*))(?::\d+)?$/.exec(header.toLowerCase());
   const name = (host?.[1] ?? host?.[2] ?? "").replace(/\.$/, "");
   return isIP(name) !== 0 || name === "localhost" || name === ownHost.toLowerCase();
+}
+
+/** Fetch Metadata: a page of another site may lead here, but ask for nothing behind its reader's back. */
+function isForeign(headers: Headers): boolean {
+  const site = headers.get("sec-fetch-site") ?? "none";
+  return site !== "none" && site !== "same-origin" && headers.get("sec-fetch-mode") !== "navigate";
 }
 
 function respond(

@@ -226,6 +226,22 @@ test("DNS rebinding: the page and the events are guarded as /api/status is", asy
   }
 });
 
+test("other sites' pages may lead to the page, but not ask for what is guarded", async () => {
+  await using server = serving(() => [nodeStatus()]);
+  const as = async (path: string, site: string, mode: string) => {
+    const headers = { "sec-fetch-site": site, "sec-fetch-mode": mode };
+    const { status, body } = await fetch(`${server.url}${path}`, { headers });
+    await body?.cancel();
+    return status;
+  };
+  expect(await as("/", "cross-site", "navigate")).toBe(200);
+  expect(await as("/api/events", "same-origin", "cors")).toBe(200);
+  expect(await as("/api/status", "none", "navigate")).toBe(200);
+  for (const path of ["/", "/api/status", "/api/events"])
+    for (const site of ["cross-site", "same-site"]) expect(await as(path, site, "no-cors")).toBe(403);
+  expect(await as("/metrics", "cross-site", "no-cors")).toBe(200);
+});
+
 test("the page is one document that may do nothing but ask for events of its own address", async () => {
   await using server = serving(() => [nodeStatus()]);
   const response = await fetch(`${server.url}/`);
