@@ -110,6 +110,7 @@ export class WebSocketLane implements LaneTransport, OpenLaneHandlers {
   }
 
   closed(error: UtError | undefined): void {
+    this.#isDeaf = true;
     this.#handlers?.closed(this.#error ?? error);
   }
 

@@ -6,9 +6,10 @@ import { MAX_CTRL_BYTES } from "../../src/core/wire/control.ts";
 import { PduDecoder, TYPE_CTRL } from "../../src/core/wire/pdu.ts";
 import { concat, numberOf } from "../bytes.ts";
 import { type ForeignServer, nginxPassThrough } from "./support/foreign-server.ts";
-import { identity, strangersCa } from "./support/identities.ts";
+import { expired, identity, strangersCa } from "./support/identities.ts";
 import { lanesUp, testClient, testServer } from "./support/nodes.ts";
 import { dataPdu } from "./support/raw-lane.ts";
+import { upgradeText } from "./support/raw-web-socket.ts";
 import { expectNoSecretsInLogs } from "./support/secrets.ts";
 import { describeWith } from "./support/tools.ts";
 import { marked, type UdpEnd, udpEnd } from "./support/udp-end.ts";
@@ -94,6 +95,32 @@ describeWith(["node"], "npm's ws", () => {
       })),
     );
     expect(client.logbook.lines.filter(({ level }) => level === "warn")).toEqual([]);
+  });
+});
+
+describeWith(["node"], "a TLS session that is resumed", () => {
+  const NOT_FOUND = "HTTP/1.1 404 Not Found";
+
+  test.each(["TLSv1.3", "TLSv1.2"])("is judged as the one before: %s", async (maxVersion) => {
+    using wg = await udpEnd();
+    await using server = await testServer(wg.port, { tcp: wss, tls: { deny_cn: ["denied"] } });
+    for (const [who, answer] of [
+      [{ cert: undefined, key: undefined }, NOT_FOUND],
+      [await identity({ cn: "home", issuer: strangersCa }), NOT_FOUND],
+      [await identity({ cn: "home", ...expired }), NOT_FOUND],
+      [await identity({ cn: "denied" }), NOT_FOUND],
+      [home, "HTTP/1.1 101 Switching Protocols"],
+    ] as const) {
+      const { cert, key } = who;
+      const client = node("tls-resume.mjs");
+      client.stdin.write(JSON.stringify({ port: server.port, cert, key, maxVersion, request: upgradeText() }));
+      client.stdin.end();
+      expect(JSON.parse(await client.stdout.text())).toEqual([
+        { isResumed: false, answer },
+        { isResumed: true, answer },
+      ]);
+    }
+    expect(server.handshakes).toEqual(["home", "home"]);
   });
 });
 
