@@ -29,7 +29,7 @@ interface RawWriter {
 }
 
 /** What QUIC may have of a stream and not have sent: beyond it, what waits had better wait with us. */
-const WRITE_BUFFER_BYTES = 256 * 1024;
+const WRITE_BUFFER_BYTES = 64 * 1024;
 /** Codes of ours begin here; below are those that mean nothing to us, such as 0 for a stream that was let go. */
 const FIRST_CODE = 0x100;
 /** Bidirectional streams of one side are numbered in steps of four (RFC 9000 §2.1). */
