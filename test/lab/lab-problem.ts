@@ -18,6 +18,9 @@ const TOOLS: Record<string, string> = {
   wg: "wireguard-tools",
   "wireguard-go": "wireguard-go",
   miniupnpd: "miniupnpd",
+  ssh: "openssh-client",
+  sshd: "openssh-server",
+  nc: "netcat-openbsd",
 };
 
 /** Why no lab can be built on this machine, and what to do about it; undefined when one can. */
