@@ -1,12 +1,15 @@
-import type { StunServer } from "../core/nat/classifier-options.ts";
+import type { Address } from "../config/address.ts";
 import type { NatKind } from "../core/nat/direct-way.ts";
 import type { Endpoint } from "../core/net/endpoint.ts";
+import { ipFamily } from "../core/net/ip.ts";
 import type { Log } from "../io/log.ts";
 import { openFan } from "../io/udp-fan.ts";
 import { checkNat } from "./nat-check.ts";
+import { resolveStunServers } from "./stun-servers.ts";
 
 export interface NatGlanceOptions {
-  readonly resolve: () => Promise<readonly StunServer[]>;
+  /** The node's own server: names of others may take long to look up, and keep other look-ups waiting. */
+  readonly asked: readonly Address[];
   /** Of the socket that peers go by. */
   readonly local: Endpoint;
   readonly interfaceAddresses: readonly string[];
@@ -41,10 +44,10 @@ export class NatGlance implements AsyncDisposable {
   }
 
   async #look(): Promise<void> {
-    const { resolve, local: socket, interfaceAddresses, log, onFound } = this.#options;
+    const { asked, local: socket, interfaceAddresses, log, onFound } = this.#options;
     const { signal } = this.#stopping;
     try {
-      const servers = await resolve();
+      const servers = await resolveStunServers(asked, { family: ipFamily(socket.address) });
       using tested = await openFan([{ address: socket.address }]);
       // Invariant: it was opened with one socket.
       const local = tested.local[0] as Endpoint;

@@ -145,7 +145,7 @@ export class NatWatch implements AsyncDisposable {
     else {
       this.#checkIn(MAPPING_PATIENCE_MS);
       this.#glance = new NatGlance({
-        resolve: () => this.#resolve(),
+        asked: ownServer(this.#options.config),
         local: this.#local,
         interfaceAddresses: this.#view.addresses,
         log: this.#log,
