@@ -70,6 +70,7 @@ describe("lanes cut under load", () => {
     ["in order of arrival", { reorder_ms: 0 }],
     ["put back in order", { reorder_ms: 20 }],
     ["one flow to a lane", { pick: "hash" as const }],
+    ["over wss", { transport: "wss" as const }],
   ] as const) {
     test(`everything is told, ${what}`, async () => {
       const [seed = 0] = fuzzSeeds(`lane cuts ${what}`, 1);
@@ -119,38 +120,41 @@ describe("lanes cut under load", () => {
     }, 30_000);
   }
 
-  test("what the socket of a cut lane had not taken arrives over another", async () => {
-    using _time = drivenTime();
-    using wg = await udpEnd();
-    using end = await udpEnd();
-    await using server = await testServer(wg.port);
-    await using network = await wire(server.port);
-    await using client = await testClient(network.port, home, {
-      tcp: { lanes: 2, sndbuf: 16_384 },
-      queue: { target_ms: 0 },
-    });
-    end.sendTo(client.port, marked(0));
-    await wg.count(1);
-    await lanesUp(client, "home", 2);
-    await until("greetings", () => allGreeted(client));
-    // Nothing moves; the sockets fill up, the outboxes, the queue.
-    for (const connection of network.connections) connection.hold();
-    const held = [...network.connections];
-    let sent = 1;
-    await until("both lanes to be blocked", () => {
-      for (let i = 0; i < 20; i++) end.sendTo(client.port, marked(sent++, 1_200));
-      return (client.session("home")?.queue.packets ?? 0) > 1_000;
-    });
-    held[0]?.release();
-    held[1]?.cut();
-    await until("the queue to empty", () => client.session("home")?.queue.packets === 0);
-    await lanesUp(client, "home", 2);
-    await until("greetings", () => allGreeted(client));
-    await flush(end, wg, client, server);
-    await expectBalanced("home", client, server);
-    const { dropped } = balance("up", "home", client, server);
-    expect(Object.keys(dropped).filter((reason) => reason !== "lane_lost")).toEqual([]);
-  });
+  test.each(["tcp", "wss"] as const)(
+    "what the socket of a cut lane had not taken arrives over another: %s",
+    async (transport) => {
+      using _time = drivenTime();
+      using wg = await udpEnd();
+      using end = await udpEnd();
+      await using server = await testServer(wg.port, { tcp: { transport } });
+      await using network = await wire(server.port);
+      await using client = await testClient(network.port, home, {
+        tcp: { transport, lanes: 2, sndbuf: 16_384 },
+        queue: { target_ms: 0 },
+      });
+      end.sendTo(client.port, marked(0));
+      await wg.count(1);
+      await lanesUp(client, "home", 2);
+      await until("greetings", () => allGreeted(client));
+      // Nothing moves; the sockets fill up, the outboxes, the queue.
+      for (const connection of network.connections) connection.hold();
+      const held = [...network.connections];
+      let sent = 1;
+      await until("both lanes to be blocked", () => {
+        for (let i = 0; i < 20; i++) end.sendTo(client.port, marked(sent++, 1_200));
+        return (client.session("home")?.queue.packets ?? 0) > 1_000;
+      });
+      held[0]?.release();
+      held[1]?.cut();
+      await until("the queue to empty", () => client.session("home")?.queue.packets === 0);
+      await lanesUp(client, "home", 2);
+      await until("greetings", () => allGreeted(client));
+      await flush(end, wg, client, server);
+      await expectBalanced("home", client, server);
+      const { dropped } = balance("up", "home", client, server);
+      expect(Object.keys(dropped).filter((reason) => reason !== "lane_lost")).toEqual([]);
+    },
+  );
 });
 
 describe("a drain under load", () => {
