@@ -55,10 +55,10 @@ interface Dial {
 export class ControlConnection implements Disposable, ServerUser {
   readonly #options: ControlConnectionOptions;
   readonly #hooks: ControlConnectionHooks;
-  readonly #abort = new AbortController();
   readonly #times = new RedialTimes(Math.random);
   #dialled: Dial | undefined;
   #timer: Timer | undefined;
+  #isOver = false;
 
   constructor(options: ControlConnectionOptions, hooks: ControlConnectionHooks) {
     this.#options = options;
@@ -79,7 +79,7 @@ export class ControlConnection implements Disposable, ServerUser {
   lastError: UtError | undefined;
 
   dial(): void {
-    if (this.#abort.signal.aborted) return;
+    if (this.#isOver) return;
     const { servers, way, identity, serverName, sessionId, node, log } = this.#options;
     const dial: Dial = { server: servers.current, abort: new AbortController(), link: undefined };
     // Invariant: the server in use is one of the list.
@@ -112,7 +112,7 @@ export class ControlConnection implements Disposable, ServerUser {
         broken: (kind) => log.warn("frame_err", { kind, remote: dial.link?.transport.remote }),
         closed: (error) => this.#closed(dial, error),
       },
-      AbortSignal.any([this.#abort.signal, dial.abort.signal]),
+      dial.abort.signal,
     );
   }
 
@@ -122,7 +122,7 @@ export class ControlConnection implements Disposable, ServerUser {
 
   /** What is up with another server ends, and the one in use is dialled at once. */
   move(): void {
-    if (this.#abort.signal.aborted) return;
+    if (this.#isOver) return;
     const left = this.#dialled;
     this.#dialled = undefined;
     left?.abort.abort();
@@ -148,14 +148,16 @@ export class ControlConnection implements Disposable, ServerUser {
 
   /** Say that this node goes. */
   end(): void {
-    this.#abort.abort();
+    this.#isOver = true;
+    this.#dialled?.abort.abort();
     clearTimeout(this.#timer);
     this.#link?.send(encodeControl({ type: "goodbye", reason: "shutdown" }));
     this.#link?.transport.end();
   }
 
   [Symbol.dispose](): void {
-    this.#abort.abort();
+    this.#isOver = true;
+    this.#dialled?.abort.abort();
     clearTimeout(this.#timer);
     this.#link?.transport.terminate();
   }
@@ -218,7 +220,7 @@ export class ControlConnection implements Disposable, ServerUser {
     const wasGreeted = link?.isGreeted === true;
     this.#dialled = undefined;
     if (wasGreeted) this.#hooks.lost();
-    if (this.#abort.signal.aborted) return;
+    if (this.#isOver) return;
     // One that is closed again and again right after its greeting is of no use.
     if (wasGreeted && now() - link.greetedAt >= WORKED_MS) this.#times.worked();
     const inMs = this.#times.next();

@@ -222,9 +222,9 @@ export class ServerLink implements AsyncDisposable {
     if (!worked) this.#countUnheard(lane);
     if (!worked) this.lastError = error ?? new UtError("lane.closed", "The server hung up before it answered HELLO");
     this.#dialer.closed(lane, worked);
+    this.#hooks.ended(worked);
     // It came in behind the GOODBYE of an idle close, and nothing else may come to ask for a lane.
     if (this.session.queuedPackets > 0) this.#dialer.demand();
-    this.#hooks.ended(worked);
   }
 
   /**

@@ -53,7 +53,7 @@ export class Uplink implements AsyncDisposable, ServerUser {
           deliverChannels: (datagrams) => this.#deliverChannels(server, datagrams),
           opened: () => this.servers.opened(server),
           answered: () => this.servers.answered(server),
-          ended: (worked) => this.servers.ended(server, worked),
+          ended: (worked) => this.#ended(server, worked),
         }),
     );
     // Invariant: a list of servers is not empty.
@@ -136,6 +136,13 @@ export class Uplink implements AsyncDisposable, ServerUser {
 
   #wanted(at: Instant | undefined): void {
     if (at !== undefined) this.servers.wanted(at);
+  }
+
+  /** What a lane to another server never got out goes where everything goes. */
+  #ended(server: number, worked: boolean): void {
+    this.servers.ended(server, worked);
+    const link = this.#links[server];
+    if (link !== undefined && link !== this.#link && link.session.queuedPackets > 0) link.moveTo(this.#link);
   }
 
   #deliver(datagrams: readonly Uint8Array[]): void {

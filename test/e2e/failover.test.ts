@@ -6,6 +6,7 @@ import { lanesUp, stop, type TestNode, testClient, testServer } from "./support/
 import { expectNoSecretsInLogs } from "./support/secrets.ts";
 import { marked, type UdpEnd, udpEnd } from "./support/udp-end.ts";
 import { drivenTime, turn, until } from "./support/until.ts";
+import { wire } from "./support/wire.ts";
 
 /** A client with a list of servers, before one WireGuard that both of them lead to. */
 
@@ -80,6 +81,39 @@ test("a server that is killed is replaced by the next one, and returned to when 
   await lanesUp(client, "home", 2);
   await until("the second server's lanes to end", () => second.session("home")?.lanes.length === 0);
   expect(again.session("home")?.lanes).toHaveLength(2);
+});
+
+test("what a lane to the other server never got out goes where everything goes, and nobody dials that one again", async () => {
+  using _time = drivenTime();
+  using wg = await udpEnd();
+  using end = await udpEnd();
+  const gone = await serverAt(0, wg);
+  await stop(gone);
+  await using second = await serverAt(0, wg);
+  await using network = await wire(second.port);
+  await using client = await testClient(gone.port, home, {
+    tcp: { lanes: 1, user_timeout_ms: 12_000, server_addr: [at(gone.port), at(network.port)] },
+    queue: { max_packets: 65_536, max_bytes: 1 << 26, target_ms: 0 },
+  });
+  end.sendTo(client.port, marked(0));
+  await wg.count(1);
+  for (const connection of network.connections) connection.hold();
+  // More than the kernel takes.
+  let sent = 1;
+  const { up } = client.counters("home");
+  for (let queued = 0; queued === 0; queued = client.session("home")?.queue.packets ?? 0) {
+    end.sendTo(client.port, ...Array.from({ length: 500 }, () => marked(sent++, 1_200)));
+    await until("them to be in", () => up.inPackets === sent);
+    for (let ms = 0; ms < 20; ms++) await turn();
+  }
+  await using _first = await serverAt(gone.port, wg);
+  await until("the return", () => client.role.status().servers?.current === 0);
+  const before = client.logbook.find("lane_open").length;
+  await until("the end of the other lane", () => client.role.status().sessions.length === 1, 20_000);
+  await until("what it left behind", () => up.outPackets === sent && client.session("home")?.queue.packets === 0);
+  for (let ms = 0; ms < 1_000; ms++) await turn();
+  expect(client.logbook.find("lane_open").slice(before)).toEqual([]);
+  expect(client.role.status().sessions.map(({ queue, lanes }) => [queue.packets, lanes.length])).toEqual([[0, 1]]);
 });
 
 test("a first server that is not there at the start costs no more than a dial", async () => {
