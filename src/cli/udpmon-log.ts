@@ -5,7 +5,10 @@ import type { ProbeSummary } from "../core/udpmon/probe-stats.ts";
 import { RttHistogram } from "../core/udpmon/rtt-histogram.ts";
 import { createLog, type Log } from "../io/log.ts";
 import type { Terminal } from "./command.ts";
-import type { ProbeView } from "./udpmon-probe.ts";
+import type { ProbeView } from "./probe-view.ts";
+
+/** `-log-interval`. */
+export const LOG_INTERVAL = { min: "100ms", max: "24h", default: "10s" };
 
 /** The log of `ut udpmon`, on a terminal's stdout. */
 export function udpmonLog({ out }: Terminal): Log {

@@ -1,26 +1,14 @@
 import { type ProbeOptions, startProber } from "../app/udpmon.ts";
-import { type Address, parseAddress } from "../config/address.ts";
+import { parseAddress } from "../config/address.ts";
 import { UtError } from "../core/error.ts";
-import type { Endpoint } from "../core/net/endpoint.ts";
 import { HEADER_BYTES, MAX_PROBE_BYTES } from "../core/udpmon/probe-header.ts";
-import type { ProbeStats } from "../core/udpmon/probe-stats.ts";
-import type { ProberEvent } from "../core/udpmon/prober.ts";
 import { type ProberMetrics, serveProberMetrics } from "../io/udpmon-metrics.ts";
 import { unlessAborted } from "../io/unless-aborted.ts";
+import { addressFlag } from "./address-flag.ts";
 import { type Command, integerFlag, type ParsedFlags, parseFlags, refusePositionals, stringFlag } from "./command.ts";
-import { parseDuration } from "./duration.ts";
-import { logView } from "./udpmon-log.ts";
+import { durationFlag } from "./duration-flag.ts";
+import { LOG_INTERVAL, logView } from "./udpmon-log.ts";
 import { panelView } from "./udpmon-view.ts";
-
-/** What the user of a prober sees. */
-export interface ProbeView {
-  begin(local: Endpoint, metricsUrl: string | undefined): void;
-  /** How often it wants to be refreshed. */
-  readonly everyMs: number;
-  event(event: ProberEvent): void;
-  refresh(stats: ProbeStats): void;
-  end(stats: ProbeStats): void;
-}
 
 const FLAGS = {
   target: { type: "string" },
@@ -35,9 +23,8 @@ const FLAGS = {
 } as const;
 
 /** With the shortest interval it bounds the probes that are remembered to 60,000. */
-const INTERVAL = { min: "1ms", max: "1h" };
-const TIMEOUT = { min: "1ms", max: "1m" };
-const LOG_INTERVAL = { min: "100ms", max: "24h" };
+const INTERVAL = { min: "1ms", max: "1h", default: "1s" };
+const TIMEOUT = { min: "1ms", max: "1m", default: "3s" };
 
 const HELP = `ut udpmon probe -target HOST:PORT
 
@@ -47,12 +34,12 @@ On a terminal it draws; elsewhere it writes JSON lines.
 
   -target HOST:PORT      where the probes go
   -listen HOST:PORT      the own end (any address and port)
-  -interval D            between two probes, ${INTERVAL.min} to ${INTERVAL.max} (1s)
-  -timeout D             an answer that takes longer is none, ${TIMEOUT.min} to ${TIMEOUT.max} (3s)
+  -interval D            between two probes, ${INTERVAL.min} to ${INTERVAL.max} (${INTERVAL.default})
+  -timeout D             an answer that takes longer is none, ${TIMEOUT.min} to ${TIMEOUT.max} (${TIMEOUT.default})
   -payload-bytes N       of each probe, ${HEADER_BYTES} to ${MAX_PROBE_BYTES} (32)
   -count N               end after so many probes (never)
   -metrics-listen H:P    Prometheus metrics at http://H:P/metrics (none)
-  -log-interval D        between two JSON lines (10s)
+  -log-interval D        between two JSON lines (${LOG_INTERVAL.default})
   -json                  JSON lines on a terminal, too
 
 Exit code: 0 something came back, 1 nothing did.`;
@@ -67,7 +54,7 @@ export const udpmonProbe: Command = {
     const flags = parseFlags(argv, FLAGS);
     refusePositionals("ut udpmon probe", flags);
     const options = readOptions(flags);
-    const logEveryMs = parseDuration("log-interval", stringFlag(flags, "log-interval") ?? "10s", LOG_INTERVAL);
+    const logEveryMs = durationFlag(flags, "log-interval", LOG_INTERVAL);
     const metricsListen = addressFlag(flags, "metrics-listen");
     const isDrawn = terminal.interactive && flags.values.json !== true;
     const view = isDrawn ? panelView(terminal, options) : logView(terminal, options, logEveryMs);
@@ -95,15 +82,9 @@ function readOptions(flags: ParsedFlags): ProbeOptions {
   return {
     target: parseAddress(target, "target"),
     listen: addressFlag(flags, "listen"),
-    intervalMs: parseDuration("interval", stringFlag(flags, "interval") ?? "1s", INTERVAL),
-    timeoutMs: parseDuration("timeout", stringFlag(flags, "timeout") ?? "3s", TIMEOUT),
+    intervalMs: durationFlag(flags, "interval", INTERVAL),
+    timeoutMs: durationFlag(flags, "timeout", TIMEOUT),
     payloadBytes: integerFlag(flags, "payload-bytes", { min: HEADER_BYTES, max: MAX_PROBE_BYTES }) ?? 32,
     count: integerFlag(flags, "count", { min: 1, max: Number.MAX_SAFE_INTEGER }) ?? Number.POSITIVE_INFINITY,
   };
-}
-
-/** A flag that names where to listen. */
-export function addressFlag(flags: ParsedFlags, name: string): Address | undefined {
-  const text = stringFlag(flags, name);
-  return text === undefined ? undefined : parseAddress(text, "listen");
 }

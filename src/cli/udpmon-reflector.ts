@@ -3,10 +3,10 @@ import { parseAddress } from "../config/address.ts";
 import { formatEndpoint } from "../core/net/endpoint.ts";
 import type { ReflectorCounters } from "../core/udpmon/reflector.ts";
 import { serveReflectorMetrics } from "../io/udpmon-metrics.ts";
-import { type Command, parseFlags, refusePositionals, stringFlag } from "./command.ts";
-import { parseDuration } from "./duration.ts";
-import { udpmonLog } from "./udpmon-log.ts";
-import { addressFlag } from "./udpmon-probe.ts";
+import { addressFlag } from "./address-flag.ts";
+import { type Command, parseFlags, refusePositionals } from "./command.ts";
+import { durationFlag } from "./duration-flag.ts";
+import { LOG_INTERVAL, udpmonLog } from "./udpmon-log.ts";
 
 const FLAGS = {
   listen: { type: "string" },
@@ -15,7 +15,6 @@ const FLAGS = {
 } as const;
 
 const DEFAULT_LISTEN = "127.0.0.1:7007";
-const LOG_INTERVAL = { min: "100ms", max: "24h" };
 
 const HELP = `ut udpmon reflector
 
@@ -24,7 +23,7 @@ probe, answers get none, and no address gets more than 1,100 a second. Ends with
 
   -listen HOST:PORT      where it waits for probes (${DEFAULT_LISTEN}); 0.0.0.0:7007 lets other machines in
   -metrics-listen H:P    Prometheus metrics at http://H:P/metrics (none)
-  -log-interval D        between two JSON lines (10s)`;
+  -log-interval D        between two JSON lines (${LOG_INTERVAL.default})`;
 
 export const udpmonReflector: Command = {
   name: "reflector",
@@ -33,10 +32,10 @@ export const udpmonReflector: Command = {
   async run(argv, terminal) {
     const flags = parseFlags(argv, FLAGS);
     refusePositionals("ut udpmon reflector", flags);
-    const logEveryMs = parseDuration("log-interval", stringFlag(flags, "log-interval") ?? "10s", LOG_INTERVAL);
+    const logEveryMs = durationFlag(flags, "log-interval", LOG_INTERVAL);
     const metricsListen = addressFlag(flags, "metrics-listen");
     const { signal } = terminal;
-    using reflector = await startReflector(parseAddress(stringFlag(flags, "listen") ?? DEFAULT_LISTEN));
+    using reflector = await startReflector(addressFlag(flags, "listen") ?? parseAddress(DEFAULT_LISTEN));
     await using disposal = new AsyncDisposableStack();
     const metrics =
       metricsListen === undefined ? undefined : disposal.use(serveReflectorMetrics(metricsListen, reflector.counters));

@@ -4,9 +4,9 @@ import type { ProbeStats, ProbeSummary } from "../core/udpmon/probe-stats.ts";
 import type { ProberEvent } from "../core/udpmon/prober.ts";
 import type { Terminal } from "./command.ts";
 import { bar, LivePanel } from "./live-panel.ts";
+import type { ProbeView } from "./probe-view.ts";
 import { sparkline } from "./sparkline.ts";
 import { formatMs, formatNumber } from "./table.ts";
-import type { ProbeView } from "./udpmon-probe.ts";
 
 const REDRAW_MS = 250;
 /** Probes whose round trips the live line shows. */

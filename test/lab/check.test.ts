@@ -66,7 +66,7 @@ describeLab("ut check beside a real WireGuard", () => {
     await folders.disposeAsync();
   }, 20_000);
 
-  test("a name without a resolver, the routing loop, WireGuard's MTU; and what is pasted helps", async () => {
+  test("a name without a resolver, an address without a route, the routing loop, WireGuard's MTU; and what is pasted helps", async () => {
     await using nameless = await configFolder(await identity({ cn: "home" }), {
       role: "client",
       tcp: { server_addr: "vpn.example.com:5443" },
@@ -79,6 +79,14 @@ describeLab("ut check beside a real WireGuard", () => {
         "cat /etc/resolv.conf",
         "or name an IP address in tcp.server_addr",
       ),
+    ]);
+
+    await using unreachable = await configFolder(await identity({ cn: "home" }), {
+      role: "client",
+      tcp: { server_addr: "[2001:db8::1]:5443" },
+    });
+    expect(await troubles(unreachable.path)).toEqual([
+      found("FAILED", "tcp", "[2001:db8::1]:5443 cannot be reached: this machine has no route there", "ip route"),
     ]);
 
     await using client = await configFolder(await identity({ cn: "home" }), {

@@ -81,6 +81,7 @@ export class Scene {
     return this.#wireGuards;
   }
 
+  /** What `tcp.server_addr` names, looked up. */
   get servers(): Promise<readonly NamedServer[]> {
     const { server_addr = [], proxy } = this.config.tcp;
     const dialled = this.dials ? server_addr : [];
@@ -94,6 +95,7 @@ export class Scene {
     return this.#routes;
   }
 
+  /** With every address of every server. */
   get talks(): Promise<readonly TalkedServer[]> {
     this.#talked ??= this.#talkToAll();
     return this.#talked;

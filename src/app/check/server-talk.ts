@@ -30,13 +30,13 @@ export type Talk =
   | { readonly stage: "not-tried"; readonly because: string }
   | { readonly stage: FailedStage; readonly error: UtError }
   /** It accepted the handshake and closed without a word. */
-  | { readonly stage: "hung-up"; readonly handshakeMs: number }
-  | { readonly stage: "silent"; readonly handshakeMs: number }
+  | { readonly stage: "hung-up" }
+  | { readonly stage: "silent" }
   /** What answered does not speak `ut`. */
-  | { readonly stage: "gibberish"; readonly handshakeMs: number }
+  | { readonly stage: "gibberish" }
   /** It speaks `ut`, and said why not: `peers_off`, or of a newer version. */
-  | { readonly stage: "refused"; readonly handshakeMs: number; readonly reason: string; readonly message: string }
-  | ({ readonly stage: "greeted"; readonly handshakeMs: number } & Greeting);
+  | { readonly stage: "refused"; readonly reason: string; readonly message: string }
+  | ({ readonly stage: "greeted" } & Greeting);
 
 export interface Greeting {
   readonly rttMs: number;
@@ -70,9 +70,7 @@ class Conversation {
   readonly #result = Promise.withResolvers<Talk>();
   readonly #decoder = new PduDecoder({ maxCtrlBytes: MAX_CTRL_BYTES });
   readonly #registered = new Map<string, boolean>();
-  readonly #abort = new AbortController();
   #transport: LaneTransport | undefined;
-  #handshakeMs = 0;
   #greetedAt = { monotonic: 0, wall: 0 };
   #greeting: Greeting | undefined;
   #deadline: Timer | undefined;
@@ -83,12 +81,12 @@ class Conversation {
     dialLane(
       { ...target, identity, resolve: async () => [address] },
       {
-        opened: (transport, handshakeMs) => this.#opened(transport, handshakeMs),
+        opened: (transport) => this.#opened(transport),
         data: (chunk) => this.#read(chunk),
         drained: () => {},
         closed: (error) => this.#closed(error),
       },
-      AbortSignal.any([signal, this.#abort.signal]),
+      signal,
     );
     signal.addEventListener("abort", () => this.#transport?.terminate(), { once: true });
   }
@@ -97,9 +95,8 @@ class Conversation {
     return this.#result.promise;
   }
 
-  #opened(transport: LaneTransport, handshakeMs: number): void {
+  #opened(transport: LaneTransport): void {
     this.#transport = transport;
-    this.#handshakeMs = handshakeMs;
     this.#greetedAt = { monotonic: now(), wall: Date.now() };
     const { node } = this.#options;
     const session_id = crypto.randomUUID();
@@ -123,7 +120,7 @@ class Conversation {
     if (control.ok && control.message.type === "hello_ack") this.#welcomed(control.message.caps, control.message.time);
     else if (control.ok && control.message.type === "err") {
       const { kind: reason, message } = control.message;
-      this.#end({ stage: "refused", handshakeMs: this.#handshakeMs, reason, message });
+      this.#end({ stage: "refused", reason, message });
     }
     const signal = decodeSignal(payload);
     if (!signal.ok || signal.signal.type !== "found_peer") return;
@@ -147,8 +144,7 @@ class Conversation {
 
   /** A server that greets but does not know the question is one that greets. */
   #soFar(stage: "hung-up" | "silent" | "gibberish"): Talk {
-    const handshakeMs = this.#handshakeMs;
-    return this.#greeting === undefined ? { stage, handshakeMs } : { stage: "greeted", handshakeMs, ...this.#greeting };
+    return this.#greeting === undefined ? { stage } : { stage: "greeted", ...this.#greeting };
   }
 
   #say(payload: Uint8Array): void {

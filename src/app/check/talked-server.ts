@@ -14,8 +14,10 @@ export function addressOf({ named, hop, address }: TalkedServer): string {
 
 /** It has become clear that both ends trust each other. */
 export function isTrusted({ stage }: Talk): boolean {
-  return /^(?:no-websocket|silent|gibberish|refused|greeted)$/.test(stage);
+  return TRUSTED.has(stage);
 }
+
+const TRUSTED = new Set<Talk["stage"]>(["no-websocket", "silent", "gibberish", "refused", "greeted"]);
 
 /** Where one address works the others are a nuisance, and else a failure. */
 export function troubleOf(servers: readonly TalkedServer[], works: (talk: Talk) => boolean): typeof failed {
@@ -26,9 +28,4 @@ export function troubleOf(servers: readonly TalkedServer[], works: (talk: Talk) 
 export function adviceOf({ message }: UtError): readonly [text: string, ...remedy: string[]] {
   const [text = message, ...remedy] = message.split(/; (?=set |check )/);
   return [text, ...remedy];
-}
-
-/** What a user looks for first in the words of the system: `ECONNREFUSED` and the like. */
-export function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { parseDuration } from "../../../src/cli/duration.ts";
+import { parseFlags } from "../../../src/cli/command.ts";
+import { durationFlag } from "../../../src/cli/duration-flag.ts";
 import { sparkline } from "../../../src/cli/sparkline.ts";
 import { formatProbes, panelView } from "../../../src/cli/udpmon-view.ts";
 import { ProbeStats } from "../../../src/core/udpmon/probe-stats.ts";
@@ -70,17 +71,22 @@ describe("probes as a picture", () => {
 });
 
 describe("durations", () => {
-  const range = { min: "1ms", max: "1h" };
+  const range = { min: "1ms", max: "1h", default: "3s" };
+  const parse = (...argv: string[]) =>
+    durationFlag(parseFlags(argv, { interval: { type: "string" } }), "interval", range);
+
+  test("without the flag it is the default", () => expect(parse()).toBe(3_000));
+
   test.each([
     ["250ms", 250],
     ["1s", 1_000],
     ["1.5s", 1_500],
     ["2m", 120_000],
     ["1h", 3_600_000],
-  ])("%s", (text, ms) => expect(parseDuration("interval", text, range)).toBe(ms));
+  ])("%s", (text, ms) => expect(parse("-interval", text)).toBe(ms));
 
   test.each(["", "5", "s", "-1s", "1 s", "2h", "0ms", "1e3ms", "1d"])("%p is none that fits", (text) => {
-    expect(() => parseDuration("interval", text, range)).toThrow(
+    expect(() => parse(`-interval=${text}`)).toThrow(
       `Cannot use --interval ${text}: expected a duration from 1ms to 1h, such as 250ms, 1s or 2m`,
     );
   });
