@@ -111,7 +111,7 @@ test("no certificate, and one of another CA: refused, and counted", async () => 
   });
   for (const promise of [bare.opened, bare.closed]) promise.catch(() => {});
   await until("it is counted", () => ends.service.status().refused.get("bad_certificate") === 1);
-  expect(ends.service.status().connections).toBe(2);
+  await until("the pool's connections are there, and no other", () => ends.service.status().connections === 2);
 });
 
 test("an agent that shows another name is not talked to, and the log says why", async () => {
@@ -146,7 +146,7 @@ test("garbage at QUIC's door, through a pipe and beside it, costs nobody anythin
   const { ours, theirs } = await ends.open();
   await ours.write(100_000);
   await until("a stream works", () => theirs.read === 100_001);
-  expect(ends.service.status().connections).toBe(2);
+  await until("the pool's connections are there, and no other", () => ends.service.status().connections === 2);
 });
 
 test.each<[string, readonly Uint8Array[], string]>([
