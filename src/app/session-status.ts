@@ -50,22 +50,21 @@ function downLanes(time: Instant, session: Session, { records, slots }: SessionS
   const ids = slots === undefined ? records.ids : slots.keys();
   return [...ids]
     .filter((id) => !open.has(id))
-    .map((id) => ({
-      id,
-      state: downState(slots?.[id]),
-      retryInMs: slots?.[id]?.retryInMs ?? null,
-      ended: records.endOf(id, time),
-    }));
+    .map((id) => {
+      const ended = records.endOf(id, time);
+      const state = downState(slots?.[id], ended?.isAgreed === true);
+      return { id, state, retryInMs: slots?.[id]?.retryInMs ?? null, ended };
+    });
 }
 
-function downState(slot: LaneSlot | undefined): DownLane["state"] {
+function downState(slot: LaneSlot | undefined, isAgreed: boolean): DownLane["state"] {
   switch (slot?.state) {
     case "dialing":
     case "waiting":
     case "idle":
       return slot.state;
     default:
-      return "closed";
+      return isAgreed ? "idle" : "closed";
   }
 }
 

@@ -86,7 +86,7 @@ function downState({ state, retryInMs }: DownLane): Span {
 }
 
 function endLines({ id, ended, open }: Row): StyledLine[] {
-  if (ended === null) return [];
+  if (ended === null || ended.isAgreed) return [];
   const times = ended.times === 1 ? "ended" : `ended ${ended.times} times, last`;
   const text = `lane ${id} ${times} ${formatSpan(ended.agoMs)} ago: ${ended.reason}`;
   return [[{ text, tone: open === undefined ? "warn" : "quiet" }]];

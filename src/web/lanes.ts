@@ -85,7 +85,7 @@ function carried({ bytes, packets }: Way): Cell {
 
 function openState({ state, stalled, openMs, ended }: LaneReport): Cell {
   const since = `for ${formatSpan(openMs)}`;
-  const note = ended === null ? since : `${since}; before that ${endOf(ended)}`;
+  const note = ended === null || ended.isAgreed ? since : `${since}; before that ${endOf(ended)}`;
   if (stalled) return { text: "stalled", tone: "warn", note };
   return { text: state, tone: state === "open" ? "good" : "warn", note };
 }

@@ -71,7 +71,12 @@ describe("/api/status under traffic", () => {
         id: 1,
         state: "waiting",
         retryInMs: expect.any(Number),
-        ended: { times: expect.any(Number), agoMs: expect.any(Number), reason: expect.stringMatching(/\w/) },
+        ended: {
+          times: expect.any(Number),
+          agoMs: expect.any(Number),
+          isAgreed: false,
+          reason: expect.stringMatching(/\w/),
+        },
       },
     ]);
     const closed = await reported(tunnel.server, "lane 1 closed", (report) => lanesOf(report).length === 2);

@@ -89,7 +89,7 @@ export interface LaneStatus {
 
 export interface DownLane {
   readonly id: number;
-  /** `idle`: dialled when something wants to go. `closed`: dialling it is the other end's. */
+  /** `idle`: nothing wants to go, so nobody has dialled it or both ends let it go. `closed`: lost, the other end dials. */
   readonly state: "dialing" | "waiting" | "idle" | "closed";
   readonly retryInMs: number | null;
   /** Null for one that has never been. */
@@ -100,6 +100,8 @@ export interface DownLane {
 export interface LaneEnd {
   readonly times: number;
   readonly agoMs: number;
+  /** Both ends said goodbye: nothing is wrong. */
+  readonly isAgreed: boolean;
   /** For a person. */
   readonly reason: string;
 }

@@ -17,7 +17,7 @@ const STARTED = "2026-01-31T12:00:00.000Z";
 
 /** A server of one client, 90 s old: one lane carries 1 and 2 Mbit/s, one is stalled, one is down. */
 export function busyNode(): NodeStatus {
-  const ended = { times: 2, agoMs: 65_000, reason: "Connection lost: ECONNRESET" };
+  const ended = { times: 2, agoMs: 65_000, isAgreed: false, reason: "Connection lost: ECONNRESET" };
   return nodeStatus({
     clients: new Map([["home", busyCounters()]]),
     sessions: [

@@ -49,7 +49,12 @@ export function sessionStatus(some: Partial<SessionStatus> = {}): SessionStatus 
     idleMs: 12,
     lanes: [laneStatus({ id: 0 }), laneStatus({ id: 1, state: "dialing", tcp: undefined })],
     downLanes: [
-      { id: 2, state: "waiting", retryInMs: 2_500, ended: { times: 3, agoMs: 4_000, reason: "connection refused" } },
+      {
+        id: 2,
+        state: "waiting",
+        retryInMs: 2_500,
+        ended: { times: 3, agoMs: 4_000, isAgreed: false, reason: "connection refused" },
+      },
     ],
     ...some,
   };
