@@ -48,7 +48,7 @@ export function dialTlsLane(options: DialOptions, handlers: LaneHandlers, signal
 }
 
 async function connectAny(options: DialOptions, handlers: LaneHandlers, signal: AbortSignal): Promise<void> {
-  const resolving = resolve(options);
+  const resolving = addressesFor(options);
   await unlessAborted(resolving, signal);
   if (signal.aborted) throw givenUp();
   const addresses = await resolving;
@@ -73,7 +73,7 @@ async function connectAny(options: DialOptions, handlers: LaneHandlers, signal: 
 }
 
 /** Of whoever TCP connects to. */
-async function resolve({ host, proxy, resolve }: DialOptions): Promise<ResolvedAddress[]> {
+async function addressesFor({ host, proxy, resolve }: DialOptions): Promise<ResolvedAddress[]> {
   if (resolve !== undefined) return resolve(proxy?.host ?? host);
   return proxy === undefined ? resolveAll(host) : resolveAll(proxy.host, "tcp.proxy");
 }
@@ -151,6 +151,7 @@ function tunnelHandlers(lane: TlsLane, options: DialOptions, proxy: ProxyAddress
     binaryType: PLAIN_BYTES,
     open(socket) {
       lane.connected(socket, HANDSHAKE_TIMEOUT_MS, () => lane.fail(tunnel.error(lane.remote, "no answer within 10 s")));
+      // A few hundred bytes on a fresh connection: the socket takes them whole.
       socket.write(tunnel.request);
     },
     data(socket, chunk) {

@@ -39,7 +39,7 @@ export interface ListenHandlers {
 export interface LaneListener extends Disposable {
   readonly host: string;
   readonly port: number;
-  /** Connections that have not shown a certificate yet. */
+  /** Connections that are no lanes yet. */
   readonly pending: number;
   /** Stop accepting; open lanes live on. */
   stop(): void;
@@ -47,7 +47,8 @@ export interface LaneListener extends Disposable {
 
 /**
  * Listen for mutual-TLS lanes. A connection reaches `accept` only with a valid certificate of our CA and one proper
- * CN; before that it counts against the limits of `HandshakeGate`. Throws `io.bind`.
+ * CN, and with a `webSocketPath` only by a request for it; before that it counts against the limits of `HandshakeGate`.
+ * Throws `io.bind`.
  */
 export function listenTlsLanes(options: ListenOptions, handlers: ListenHandlers): LaneListener {
   const { host, port, identity, webSocketPath } = options;
@@ -67,7 +68,7 @@ export function listenTlsLanes(options: ListenOptions, handlers: ListenHandlers)
         rejectUnauthorized: isStrict,
         ...(isStrict ? {} : { ALPNProtocols: HTTP_ALPN }),
       },
-      socket: socketHandlers(gate, options, handlers),
+      socket: socketHandlers({ gate, options, handlers, told: new WeakSet() }),
     });
   } catch (cause) {
     throw new UtError(
@@ -87,81 +88,82 @@ export function listenTlsLanes(options: ListenOptions, handlers: ListenHandlers)
   };
 }
 
-function socketHandlers(
-  gate: HandshakeGate<TlsLane>,
-  options: ListenOptions,
-  handlers: ListenHandlers,
-): SocketHandler<TlsLane> {
+/** What all connections of a listener meet on their way in. */
+interface Door {
+  readonly gate: HandshakeGate<TlsLane>;
+  readonly options: ListenOptions;
+  readonly handlers: ListenHandlers;
   /** Visitors whose reason has been told, but who may stay for another page. */
-  const told = new WeakSet<TlsLane>();
-  /** Only what is still pending is refused: an eviction, say, has told its reason already. */
-  const refuse = (lane: TlsLane, reason: HandshakeFailure, detail: string) => {
-    if (gate.leave(lane) && !told.has(lane)) handlers.refused(reason, lane.remote, detail);
-    lane.terminate();
-  };
-  /** Somebody at a web site, until a request shows more. Counts as pending for as long as it stays. */
-  const visit = (socket: LaneSocket, path: string, verdict: TlsVerdict | undefined) => {
-    const lane = socket.data;
-    if (!gate.has(lane)) return;
-    socket.setNoDelay(true);
-    lane.ready(socket, verdict === undefined ? peerName(socket) : undefined);
-    lane.expect(HANDSHAKE_TIMEOUT_MS, () => refuse(lane, "timeout", "no request within 10 s"));
-    const visitor = new HttpsVisitor(
-      lane,
-      { path, verdict },
-      {
-        turnedAway({ reason, detail }) {
-          told.add(lane);
-          handlers.refused(reason, lane.remote, detail);
-        },
-        upgraded: (rest) => upgrade(gate, lane, rest, handlers),
-      },
-    );
-    lane.adopt(visitor);
-  };
+  readonly told: WeakSet<TlsLane>;
+}
+
+function socketHandlers(door: Door): SocketHandler<TlsLane> {
+  const { gate, options, handlers } = door;
   return {
     // Bun's types let a listener have Buffers only; plain arrays are cheaper and all that is needed.
     binaryType: "uint8array" as "buffer",
     open(socket) {
       const lane = new TlsLane();
       socket.data = lane;
-      lane.connected(socket, HANDSHAKE_TIMEOUT_MS, () => refuse(lane, "timeout", "no TLS handshake within 10 s"));
+      lane.connected(socket, HANDSHAKE_TIMEOUT_MS, () => refuse(door, lane, "timeout", "no TLS handshake within 10 s"));
       for (const crowded of gate.enter(lane, socket.remoteAddress)) {
         handlers.refused("crowded_out", crowded.remote, "too many connections without a handshake");
         crowded.terminate();
       }
     },
     handshake(socket, success, error) {
-      const lane = socket.data;
       const failure = judgePeer(socket, success, error, options.denyCn);
-      if (success && options.webSocketPath !== undefined) visit(socket, options.webSocketPath, failure);
-      else if (failure !== undefined) refuse(lane, failure.reason, failure.detail);
-      else accept(gate, socket, handlers);
+      if (success && options.webSocketPath !== undefined) visit(door, socket, options.webSocketPath, failure);
+      else if (failure !== undefined) refuse(door, socket.data, failure.reason, failure.detail);
+      else accept(door, socket);
     },
     data: (socket, chunk) => socket.data.received(chunk),
     drain: (socket) => socket.data.drained(),
     error: (socket, error) => socket.data.fail(lost(error)),
     close(socket, error) {
       const lane = socket.data;
-      refuse(lane, "closed", `the connection ended before its ${lane.isReady ? "request" : "TLS handshake"}`);
+      refuse(door, lane, "closed", `the connection ended before its ${lane.isReady ? "request" : "TLS handshake"}`);
       lane.gone(error ? lost(error) : undefined);
     },
   };
 }
 
-function upgrade(gate: HandshakeGate<TlsLane>, lane: TlsLane, rest: Uint8Array, handlers: ListenHandlers): void {
-  if (!gate.leave(lane)) return;
-  const webSocket = new WebSocketLane(lane, "server", (kind) => handlers.broken?.(webSocket, kind));
-  lane.adopt(webSocket);
-  webSocket.adopt(handlers.accept(webSocket, lane.ageMs));
-  if (rest.length > 0) webSocket.data(rest);
+/** Only what is still pending is refused: an eviction, say, has told its reason already. */
+function refuse({ gate, told, handlers }: Door, lane: TlsLane, reason: HandshakeFailure, detail: string): void {
+  if (gate.leave(lane) && !told.has(lane)) handlers.refused(reason, lane.remote, detail);
+  lane.terminate();
 }
 
-function accept(gate: HandshakeGate<TlsLane>, socket: LaneSocket, handlers: ListenHandlers): void {
+function accept({ gate, handlers }: Door, socket: LaneSocket): void {
   const lane = socket.data;
   // It may have been crowded out while its handshake was under way.
   if (!gate.leave(lane)) return;
   socket.setNoDelay(true);
   lane.ready(socket, peerName(socket));
   lane.adopt(handlers.accept(lane, lane.ageMs));
+}
+
+/** Somebody at a web site, until a request shows more. Counts as pending for as long as it stays. */
+function visit(door: Door, socket: LaneSocket, path: string, verdict: TlsVerdict | undefined): void {
+  const lane = socket.data;
+  if (!door.gate.has(lane)) return;
+  socket.setNoDelay(true);
+  lane.ready(socket, verdict === undefined ? peerName(socket) : undefined);
+  lane.expect(HANDSHAKE_TIMEOUT_MS, () => refuse(door, lane, "timeout", "no request within 10 s"));
+  const hooks = {
+    turnedAway({ reason, detail }: TlsVerdict) {
+      door.told.add(lane);
+      door.handlers.refused(reason, lane.remote, detail);
+    },
+    upgraded: (rest: Uint8Array) => upgrade(door, lane, rest),
+  };
+  lane.adopt(new HttpsVisitor(lane, { path, verdict }, hooks));
+}
+
+function upgrade({ gate, handlers }: Door, lane: TlsLane, rest: Uint8Array): void {
+  if (!gate.leave(lane)) return;
+  const webSocket = new WebSocketLane(lane, "server", (kind) => handlers.broken?.(webSocket, kind));
+  lane.adopt(webSocket);
+  webSocket.adopt(handlers.accept(webSocket, lane.ageMs));
+  if (rest.length > 0) webSocket.data(rest);
 }
