@@ -33,6 +33,7 @@ export function statusLines({ status, samples }: ShownStatus, width: number): St
 function headLines({ roles, build, pid, uptimeSeconds, ready, notReady }: StatusReport): StyledLine[] {
   const about = [
     roles.map(({ role, listen }) => (listen === "" ? role : `${role} on ${listen}`)).join(", "),
+    serverWords(roles),
     `ut ${build.version} (${build.commit}, ${build.platform})`,
     `pid ${pid}`,
     `up for ${formatSpan(uptimeSeconds * 1_000)}`,
@@ -43,6 +44,12 @@ function headLines({ roles, build, pid, uptimeSeconds, ready, notReady }: Status
     [{ text: about.filter((word) => word !== "").join(" · "), tone: "quiet" }],
     ...notReady.map((reason): StyledLine => [{ text: reason, tone: "bad" }]),
   ];
+}
+
+/** Which server of several is in use. */
+function serverWords(roles: readonly RoleReport[]): string {
+  const { addresses = [], current = 0 } = roles.find(({ servers }) => servers !== undefined)?.servers ?? {};
+  return addresses.length < 2 ? "" : `over ${addresses[current]}, server ${current + 1} of ${addresses.length}`;
 }
 
 function trafficLines(

@@ -18,6 +18,7 @@ export class Header {
     document.title = `${cn} – ut`;
     const words = [
       roles.map(({ role, listen }) => (listen === "" ? role : `${role} on ${listen}`)).join(", "),
+      serverWords(roles),
       `ut ${build.version} (${build.commit}, ${build.platform})`,
       `pid ${pid}`,
       `up for ${formatSpan(uptimeSeconds * 1_000)}`,
@@ -33,6 +34,12 @@ export class Header {
     setAttribute(document.documentElement, "data-feed", state);
     setText(this.#link, wordsFor(state, heardAt));
   }
+}
+
+/** Which server of several is in use. */
+function serverWords(roles: StatusReport["roles"]): string {
+  const { addresses = [], current = 0 } = roles.find(({ servers }) => servers !== undefined)?.servers ?? {};
+  return addresses.length < 2 ? "" : `over ${addresses[current]}, server ${current + 1} of ${addresses.length}`;
 }
 
 function wordsFor(state: FeedState, heardAt: number | undefined): string {

@@ -150,3 +150,18 @@ test("quantities are short, bars are as high as their share, unknown ones blank"
   expect(sparkline([0, 8, 0, 4], 2, 8)).toBe("█▅");
   expect(sparkline([0, 0], 4, 0)).toBe("▁▁");
 });
+
+test("which of its servers a client uses, where it has several", () => {
+  const { roles, ...report } = busyReport();
+  const moves = { failed: 1, returned: 0 };
+  const head = (addresses: string[], current: number) => {
+    const client = roles.map((role) => ({ ...role, servers: { addresses, current, moves } }));
+    return statusLines({ status: { ...report, roles: client }, samples: undefined }, 200)[1]?.map(({ text }) => text);
+  };
+  expect(head(["[2001:db8::1]:5443", "b.example:5443"], 1)).toEqual([
+    "server on 127.0.0.1:5443 · over b.example:5443, server 2 of 2 · ut 1.2.3 (abc, linux-x64) · pid 4711 · up for 90 s",
+  ]);
+  expect(head(["a.example:5443"], 0)).toEqual([
+    "server on 127.0.0.1:5443 · ut 1.2.3 (abc, linux-x64) · pid 4711 · up for 90 s",
+  ]);
+});
