@@ -1,5 +1,6 @@
 import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { SocksStatus } from "../../src/core/socks/socks-status.ts";
 import type { NatName } from "../contract/nat-spec.ts";
 import { ADDRESSES } from "../contract/world.ts";
 import { identity } from "../e2e/support/identities.ts";
@@ -15,6 +16,8 @@ const { stun: SERVER, stunSecond: SECOND, peer: WEB } = ADDRESSES;
 export const SOCKS_PORT = 1_080;
 const SSH_PORT = 2_222;
 const SEED = "socks";
+/** A large file is made first, on a machine that has other things to do. */
+const MAKING_MS = 60_000;
 /** The one name that the lab's name server knows. */
 export const KNOWN_NAME = "www.lab.example";
 
@@ -82,8 +85,18 @@ export class SocksPeers implements AsyncDisposable {
   /** A web server outside with one file. Its address, and the file's SHA-256. */
   async web(bytes: number): Promise<{ readonly url: string; readonly sha256: string }> {
     const job = this.#start("peer", "http-blob.ts", "serve", WEB, String(bytes), SEED);
-    const [, url = "", sha256 = ""] = (await job.line(/^serving /)).split(" ");
+    const [, url = "", sha256 = ""] = (await job.line(/^serving /, MAKING_MS)).split(" ");
     return { url, sha256 };
+  }
+
+  /** A page outside, of several parts. */
+  async page(): Promise<string> {
+    return (await this.#start("peer", "browse.ts", "serve", WEB).line(/^serving /)).split(" ")[1] ?? "";
+  }
+
+  /** A web server outside whose answer has neither length nor end. */
+  async endless(): Promise<string> {
+    return (await this.#start("peer", "endless.ts", WEB).line(/^serving /)).split(" ")[1] ?? "";
   }
 
   /** A name server outside, its address. */
@@ -136,6 +149,13 @@ export class SocksPeers implements AsyncDisposable {
   /** The way of the one pipe now, as the proxy sees it. */
   async route(): Promise<string | undefined> {
     return (await this.proxy.status()).traversal.pipes[0]?.route;
+  }
+
+  /** What the proxy tells of itself. */
+  async socks(): Promise<SocksStatus> {
+    const { roles } = (await this.proxy.status()) as unknown as { roles: readonly { readonly socks: SocksStatus }[] };
+    // Invariant: it is a proxy.
+    return roles[0]?.socks as SocksStatus;
   }
 
   /** UDP between the two homes gets lost at one of their routers; what goes to the server does not. */
