@@ -1,10 +1,10 @@
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
-/** Debian's Chromium, without a window. */
-export async function openBrowser(): Promise<Browser & AsyncDisposable> {
+/** Debian's Chromium, without a window. `args`: more of its own options. */
+export async function openBrowser(args: readonly string[] = []): Promise<Browser & AsyncDisposable> {
   const executablePath = Bun.which("chromium") ?? "chromium";
   // As root it runs only without its sandbox; it sees nothing but pages of this test.
-  return chromium.launch({ executablePath, args: ["--no-sandbox"] });
+  return chromium.launch({ executablePath, args: ["--no-sandbox", ...args] });
 }
 
 /** A page, and everything that it should not do. */
