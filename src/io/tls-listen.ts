@@ -2,6 +2,8 @@ import type { SocketHandler, TCPSocketListener } from "bun";
 import { errorMessage, UtError } from "../core/error.ts";
 import { formatEndpoint } from "../core/net/endpoint.ts";
 import { HandshakeGate } from "../core/tunnel/handshake-gate.ts";
+import { encodeControl } from "../core/wire/control.ts";
+import { ctrlPdu } from "../core/wire/ctrl-pdu.ts";
 import type { FrameErrorKind } from "../core/wire/pdu.ts";
 import { HttpsVisitor } from "./https-visitor.ts";
 import type { LaneTransport, OpenLaneHandlers } from "./lane-transport.ts";
@@ -93,7 +95,7 @@ interface Door {
   readonly gate: HandshakeGate<TlsLane>;
   readonly options: ListenOptions;
   readonly handlers: ListenHandlers;
-  /** Visitors whose reason has been told, but who may stay for another page. */
+  /** Whose reason has been told, but who may stay: a visitor for another page, another to hear it. */
   readonly told: WeakSet<TlsLane>;
 }
 
@@ -114,7 +116,7 @@ function socketHandlers(door: Door): SocketHandler<TlsLane> {
     handshake(socket, success, error) {
       const failure = judgePeer(socket, success, error, options.denyCn);
       if (success && options.webSocketPath !== undefined) visit(door, socket, options.webSocketPath, failure);
-      else if (failure !== undefined) refuse(door, socket.data, failure.reason, failure.detail);
+      else if (failure !== undefined) turnAway(door, socket.data, failure);
       else accept(door, socket);
     },
     data: (socket, chunk) => socket.data.received(chunk),
@@ -132,6 +134,20 @@ function socketHandlers(door: Door): SocketHandler<TlsLane> {
 function refuse({ gate, told, handlers }: Door, lane: TlsLane, reason: HandshakeFailure, detail: string): void {
   if (gate.leave(lane) && !told.has(lane)) handlers.refused(reason, lane.remote, detail);
   lane.terminate();
+}
+
+/** Whom the CA vouches for, and who is only not wanted, hears why. */
+function turnAway(door: Door, lane: TlsLane, { reason, detail }: TlsVerdict): void {
+  if (reason !== "denied_cn" || !door.gate.has(lane)) {
+    refuse(door, lane, reason, detail);
+    return;
+  }
+  door.told.add(lane);
+  door.handlers.refused(reason, lane.remote, detail);
+  const last = ctrlPdu(encodeControl({ type: "err", kind: reason, message: detail }));
+  lane.write(last, 0, last.length);
+  // It counts as pending until it has gone.
+  lane.end();
 }
 
 function accept({ gate, handlers }: Door, socket: LaneSocket): void {

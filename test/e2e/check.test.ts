@@ -7,6 +7,7 @@ import { SHOW_ADDRESSES, showListeners } from "../../src/app/check/look-commands
 import type { NodeIdentity } from "../../src/app/role.ts";
 import { check } from "../../src/cli/check.ts";
 import { makeCa } from "../../src/io/pki.ts";
+import { listenTlsLanes } from "../../src/io/tls-listen.ts";
 import { fakeTerminal } from "../unit/cli/fake-terminal.ts";
 import { expired, identity, notYetValid, serverIdentity, strangersCa } from "./support/identities.ts";
 import { testServer } from "./support/nodes.ts";
@@ -108,6 +109,15 @@ function foreignServer(
     talk(socket);
   });
   return listening(server);
+}
+
+/** `ut`'s own listener, with any certificate. */
+async function strictServer(identity: NodeIdentity): Promise<Listening> {
+  const listener = listenTlsLanes(
+    { host: "127.0.0.1", port: 0, identity, denyCn: [] },
+    { accept: () => ({ data: () => {}, drained: () => {}, closed: () => {} }), refused: () => {} },
+  );
+  return { port: listener.port, [Symbol.asyncDispose]: async () => listener[Symbol.dispose]() };
 }
 
 /** Greets as a server whose clock is off by so much. */
@@ -358,9 +368,22 @@ const ON_THE_WAY: Broken[] = [
       told(
         "FAILED",
         "tls",
-        '127.0.0.1:PORT is the right server, and hangs up on this node: it probably has "home" in its tls.deny_cn',
+        "127.0.0.1:PORT shuts this node out: CN home is in tls.deny_cn",
         "in the server's config: take home out of tls.deny_cn, then restart it",
-        'or as "tls_handshake_fail" in its log says: wrong_ca: its tls.ca_cert is an older one; expired, not_yet_valid: its clock',
+      ),
+    ],
+  },
+  {
+    name: "a server that trusts another CA than the one that has signed its own certificate",
+    server: async () =>
+      strictServer(await identity({ cn: "server", hosts: ["127.0.0.1"], trusts: await makeCa({ cn: "a newer CA" }) })),
+    says: [
+      told(
+        "FAILED",
+        "tls",
+        "127.0.0.1:PORT is the right server, and hangs up on this node: it does not trust the certificate of home",
+        'on the server: "tls_handshake_fail" in the log has the reason',
+        "wrong_ca: its tls.ca_cert is another one; expired, not_yet_valid: its clock; crowded_out: too many connections",
       ),
     ],
   },

@@ -20,6 +20,8 @@ describe("a client that was refused knows the likely cause", () => {
     await using server = await testServer(wg.port, { tls: { deny_cn: ["good"] } });
     await using client = await testClient(server.port, good, { tcp: { lanes: 1, prewarm: true } });
     await until("the lane to close", () => client.logbook.has("lane_close"));
+    const why = { kind: "denied_cn", detail: "CN good is in tls.deny_cn", lane_id: 0 };
+    expect(client.logbook.find("peer_err")).toMatchObject([why]);
     expect(client.logbook.find("lane_close")).toMatchObject([
       {
         lane_id: 0,

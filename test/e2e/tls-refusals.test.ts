@@ -120,6 +120,14 @@ describe("a server refuses", () => {
     }
   }
 
+  test.each(["TLSv1.3", "TLSv1.2"] as const)("and tells why, whom the CA vouches for (%s)", async (maxVersion) => {
+    await using at = await scene({ tls: { deny_cn: ["banned"] } });
+    using lane = await rawLane({ port: at.server.port, identity: await identity({ cn: "banned" }), maxVersion });
+    await lane.closed();
+    expect(lane.controls).toEqual([{ type: "err", kind: "denied_cn", message: "CN banned is in tls.deny_cn" }]);
+    await expectIntact(at);
+  });
+
   test("but not TLS 1.2 as such", async () => {
     await using at = await scene();
     using lane = await rawLane({ port: at.server.port, identity: good, maxVersion: "TLSv1.2" });

@@ -20,6 +20,7 @@ function judge(server: TalkedServer, { isPeer }: Scene): Finding[] {
     case "no-connection":
     case "no-tunnel":
     case "no-tls":
+    case "denied":
     case "hung-up":
       return [];
     case "no-websocket":

@@ -29,6 +29,8 @@ export type FailedStage = "no-connection" | "no-tunnel" | "no-tls" | "no-websock
 export type Talk =
   | { readonly stage: "not-tried"; readonly because: string }
   | { readonly stage: FailedStage; readonly error: UtError }
+  /** It trusts this node's CA, and does not let this name in. */
+  | { readonly stage: "denied"; readonly detail: string }
   /** It accepted the handshake and closed without a word. */
   | { readonly stage: "hung-up" }
   | { readonly stage: "silent" }
@@ -120,7 +122,7 @@ class Conversation {
     if (control.ok && control.message.type === "hello_ack") this.#welcomed(control.message.caps, control.message.time);
     else if (control.ok && control.message.type === "err") {
       const { kind: reason, message } = control.message;
-      this.#end({ stage: "refused", reason, message });
+      this.#end(reason === "denied_cn" ? { stage: "denied", detail: message } : { stage: "refused", reason, message });
     }
     const signal = decodeSignal(payload);
     if (!signal.ok || signal.signal.type !== "found_peer") return;

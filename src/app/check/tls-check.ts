@@ -22,14 +22,22 @@ function judge(server: TalkedServer, serverName: string | undefined, cn: string,
   const where = addressOf(server);
   if (isTrusted(talk)) return [ok(`${where} and this node trust each other`)];
   if (talk.stage === "no-tls") return [distrust(where, talk.error, serverName ?? named.host, trouble)];
+  if (talk.stage === "denied")
+    return [
+      trouble(
+        "denied",
+        `${where} shuts this node out: ${talk.detail}`,
+        `in the server's config: take ${cn} out of tls.deny_cn, then restart it`,
+      ),
+    ];
   // What came before is told by the check of TCP, with what to do about it.
   if (talk.stage !== "hung-up") return [];
   return [
     trouble(
       "not-let-in",
-      `${where} is the right server, and hangs up on this node: it probably has "${cn}" in its tls.deny_cn`,
-      `in the server's config: take ${cn} out of tls.deny_cn, then restart it`,
-      'or as "tls_handshake_fail" in its log says: wrong_ca: its tls.ca_cert is an older one; expired, not_yet_valid: its clock',
+      `${where} is the right server, and hangs up on this node: it does not trust the certificate of ${cn}`,
+      'on the server: "tls_handshake_fail" in the log has the reason',
+      "wrong_ca: its tls.ca_cert is another one; expired, not_yet_valid: its clock; crowded_out: too many connections",
     ),
   ];
 }
