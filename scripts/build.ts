@@ -13,17 +13,7 @@ import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from 
 import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { isMachoSignatureValid, signMacho } from "./macho-signature.ts";
-
-/** Name in file names and `ut version` → what Bun calls it. (Since Bun 1.4 its x64 builds need no AVX2 either.) */
-const TARGETS = {
-  "linux-arm64": "bun-linux-arm64",
-  "linux-x64": "bun-linux-x64",
-  "darwin-arm64": "bun-darwin-arm64",
-  "darwin-x64": "bun-darwin-x64",
-  "linux-x64-musl": "bun-linux-x64-musl",
-  "linux-arm64-musl": "bun-linux-arm64-musl",
-} as const satisfies Record<string, Bun.Build.CompileTarget>;
-type Target = keyof typeof TARGETS;
+import { TARGETS, type Target } from "./targets.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
