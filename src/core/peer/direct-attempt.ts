@@ -231,7 +231,9 @@ export class DirectAttempt {
    */
   #choose(now: Instant): void {
     if (this.#own === undefined || this.#told === undefined || this.#report !== undefined) return;
-    if (this.#race !== undefined && this.#plan.way !== "unknown") return;
+    // What is forced has roles in any case, which must not change at one end alone.
+    const mayChange = this.#plan.way === "unknown" && this.#plan.mode !== "force";
+    if (this.#race !== undefined && !mayChange) return;
     const plan = this.#planFor(this.#own, this.#told);
     if (this.#race !== undefined && plan.way === "unknown" && plan.role === this.#plan.role) return;
     const { nat, candidates } = this.#own;
