@@ -437,6 +437,31 @@ const ON_THE_WAY: Broken[] = [
     ],
   },
   {
+    name: "a proxy that is not there",
+    server: closedPort,
+    settings: (port) => client(port, { tcp: { server_addr: "vpn.example:5443", proxy: `http://127.0.0.1:${port}` } }),
+    says: [
+      told(
+        "FAILED",
+        "tcp",
+        "Cannot connect to the proxy at 127.0.0.1:PORT: connection refused (ECONNREFUSED)",
+        "check tcp.proxy, and that the proxy runs and is reachable",
+      ),
+    ],
+  },
+  {
+    name: "a list whose first server is away",
+    settings: (port) => client(port, { tcp: { server_addr: ["127.0.0.1:1", `127.0.0.1:${port}`] } }),
+    says: [
+      told(
+        "WARNING",
+        "tcp",
+        "127.0.0.1:1 refuses connections: no ut server runs there, or not on that port",
+        "on the server: ss -ltnp 'sport = :1'",
+      ),
+    ],
+  },
+  {
     name: "a clock that is not the server's",
     server: () => foreignServer(serverIdentity, answerIn(-3 * 3_600_000)),
     says: [

@@ -1,6 +1,7 @@
 import { formatAddress, isWildcard } from "../../config/address.ts";
 import type { Config } from "../../config/schema.ts";
 import { askStatus } from "../../io/ask-status.ts";
+import type { StatusReport } from "../../io/status-report.ts";
 
 /** A node that answers at this config's status address. */
 export interface RunningNode {
@@ -16,7 +17,15 @@ export async function runningNode(config: Config, signal: AbortSignal): Promise<
   const reachable = isWildcard(host) ? "127.0.0.1" : host;
   const report = await askStatus(formatAddress({ host: reachable, port }), signal).catch(() => undefined);
   if (report?.pid === undefined) return undefined;
-  const listens = (report.roles ?? []).flatMap(({ listen, stun }) => [...listen.split(", "), ...(stun?.listen ?? [])]);
-  const ports = listens.map((text) => Number(text.split(":").at(-1))).filter(Number.isInteger);
-  return { pid: report.pid, ports: new Set([port, ...ports]) };
+  const ports = listensOf(report).map((text) => Number(text.split(":").at(-1)));
+  return { pid: report.pid, ports: new Set([port, ...ports.filter(Number.isInteger)]) };
+}
+
+/** `address:port` of whatever it has bound. */
+function listensOf({ roles = [], traversal }: Partial<StatusReport>): string[] {
+  const { listen, listen6 } = traversal?.network ?? {};
+  return [
+    ...roles.flatMap((role) => [...role.listen.split(", "), ...(role.stun?.listen ?? [])]),
+    ...[listen, listen6].filter((text) => typeof text === "string"),
+  ];
 }

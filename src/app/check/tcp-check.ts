@@ -38,6 +38,7 @@ function judge(server: TalkedServer, talk: Talk, trouble: typeof failed): Findin
   if (talk.stage === "not-tried") return skipped(`${where}: because ${talk.because}`);
   if (talk.stage === "no-tunnel") return trouble("proxy-refused", ...adviceOf(talk.error));
   if (talk.stage !== "no-connection") return ok(`${where} is reached`);
+  if (server.hop !== server.named) return trouble("proxy-unreachable", ...adviceOf(talk.error));
   return refusal(where, server.hop.port, talk.error, trouble);
 }
 
