@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { onlyChildOf } from "./child-of.ts";
 import type { Job } from "./job.ts";
 import type { Lab } from "./lab.ts";
 import type { Namespace } from "./namespace.ts";
@@ -37,6 +37,7 @@ export class SystemdMachine implements AsyncDisposable {
       script,
     ]);
     await unshare.line(/^booting$/);
+    // DIES_WITH_PARENT and `ip netns exec` have become `unshare` by then.
     const made = new SystemdMachine(namespace, unshare, onlyChildOf(unshare.pid));
     await made.run(`until systemctl is-active -q ${TARGET}; do sleep 0.05; done`);
     return made;
@@ -125,11 +126,4 @@ function start(root: string): string[] {
   const init = `/lib/systemd/systemd --system --unit=${TARGET} --log-target=journal --show-status=no`;
   const inside = `umount -l /old; rmdir /old; mount --make-rshared /; echo booting; exec ${init}`;
   return [`cd ${root}`, "pivot_root . old", `exec env -i container=lab ${PATH} /bin/sh -c '${inside}'`];
-}
-
-function onlyChildOf(pid: number): number {
-  // DIES_WITH_PARENT and `ip netns exec` have become `unshare` by then.
-  const child = Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim());
-  if (!(child > 0)) throw new Error(`Cannot find process 1 of the machine: ${pid} has no child`);
-  return child;
 }

@@ -7,6 +7,8 @@ const PACKAGES = {
   prometheus: "prometheus",
   promtool: "prometheus",
   buildah: "buildah",
+  "apt-get": "apt",
+  pip: "python3-pip",
   chromium: "chromium",
 } as const;
 

@@ -7,12 +7,15 @@ const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const MSG_DONTWAIT = 0x40;
 
-const libc = dlopen("libc.so.6", {
-  socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
-  bind: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
-  recv: { args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i64 },
-  close: { args: [FFIType.i32], returns: FFIType.i32 },
-}).symbols;
+/** When it is first wanted: a machine without such sockets may have another C library. */
+function openLibc() {
+  return dlopen("libc.so.6", {
+    socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+    bind: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+    recv: { args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i64 },
+    close: { args: [FFIType.i32], returns: FFIType.i32 },
+  }).symbols;
+}
 
 /** What a service manager has: a unix datagram socket at which services tell how they do. */
 export interface NotifySocket extends Disposable {
@@ -24,6 +27,7 @@ export interface NotifySocket extends Disposable {
 
 /** In the file system, or abstract: `@name`. */
 export function notifySocket(kind: "file" | "abstract"): NotifySocket {
+  const libc = openLibc();
   const folder = mkdtempSync(join(tmpdir(), "ut-notify-"));
   const path = kind === "file" ? join(folder, "notify") : `@${folder}`;
   const fd = libc.socket(AF_UNIX, SOCK_DGRAM, 0);
