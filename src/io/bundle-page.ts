@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { errorMessage } from "../core/error.ts";
 
 export interface StatusPage {
   /** Everything in one document: it asks for nothing but `/api/events`. */
@@ -33,7 +32,7 @@ function bundled(file: string): string {
     "--target=browser",
     WEB + file,
   ]);
-  if (!success) throw new Error(`Cannot bundle the status page: ${errorMessage(stderr.toString())}`);
+  if (!success) throw new Error(`Cannot bundle the status page: ${stderr}`);
   return stdout.toString().trim();
 }
 

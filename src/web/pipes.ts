@@ -36,8 +36,8 @@ export class Pipes {
     byId("pipe-list").append(this.#table.root);
   }
 
-  update({ roles, traversal: { pipes } }: StatusReport): void {
-    this.#section.hidden = !roles.some(({ role }) => role === "agent" || role === "relay");
+  update({ traversal: { pipes, plane } }: StatusReport): void {
+    this.#section.hidden = plane === null;
     this.#table.update(pipes);
     this.#table.root.hidden = pipes.length === 0;
     this.#none.hidden = pipes.length > 0;

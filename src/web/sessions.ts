@@ -6,13 +6,13 @@ import { KeyedList, type View } from "./keyed-list.ts";
 import { LANE_COLUMNS, lanesOf, type ShownLane } from "./lanes.ts";
 import { Table } from "./table.ts";
 
-/** So many are unfolded from the start; a server with hundreds of clients is a list to choose from. */
+/** Of more than these none is unfolded by itself: a server with hundreds of clients is a list to choose from. */
 const MAX_UNFOLDED = 8;
 
 /** Each session with its queue and its lanes. */
 export class Sessions {
   readonly #none = byId("no-sessions");
-  #unfolded = 0;
+  #isUnfolded = true;
   readonly #list = new KeyedList<ShownSession>(
     byId("session-list"),
     ({ clientCn, sessionId }) => `${clientCn} ${sessionId}`,
@@ -23,6 +23,7 @@ export class Sessions {
     const sessions = roles.flatMap(({ role, sessions }) =>
       sessions.map((session) => ({ ...session, isServer: role === "server" })),
     );
+    this.#isUnfolded = sessions.length <= MAX_UNFOLDED;
     this.#list.update(sessions);
     this.#none.hidden = sessions.length > 0;
   }
@@ -40,8 +41,7 @@ export class Sessions {
       table.update(lanesOf(last, last.isServer));
     };
     root.addEventListener("toggle", fill);
-    this.#unfolded += 1;
-    root.open = this.#unfolded <= MAX_UNFOLDED;
+    root.open = this.#isUnfolded;
     return {
       root,
       update(session) {

@@ -4,6 +4,9 @@ import type { LaneReport, StatusReport } from "../../src/io/status-report.ts";
 import { openBrowser, openPage } from "./support/browser.ts";
 import { describeWith } from "./support/describe-with.ts";
 import { identity } from "./support/identities.ts";
+import { peerProcess, serverProcess } from "./support/peers.ts";
+import { udpEnd } from "./support/udp-end.ts";
+import type { UtProcess } from "./support/ut-process.ts";
 import { type WatchedTunnel, watchedNode, watchedTunnel } from "./support/watched-tunnel.ts";
 
 /** A browser starts, draws and repaints; on a busy machine each of that may take its time. */
@@ -99,6 +102,41 @@ describeWith(["chromium"], "the status page in a browser", () => {
           .filter({ hasText: /^openfor .*; before that ended/ })
           .waitFor();
       flow.stop();
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    "a pipe is shown with its path, who won it, and whose certificates it took; at the server both peers are",
+    async () => {
+      using echo = await udpEnd({ echo: true });
+      await using server = await serverProcess();
+      const services = { udp: [{ name: "echo", target: `127.0.0.1:${echo.port}`, allow: ["home"] }] };
+      await using agent = await peerProcess(await identity({ cn: "office" }), server, { role: "agent", services });
+      const relay = [{ listen_addr: "127.0.0.1:0", to: "office", service: "echo" }];
+      await using home = await peerProcess(await identity({ cn: "home" }), server, { role: "relay", relay });
+      await Promise.all([agent.ut.logged("pipe_direct"), home.ut.logged("pipe_direct")]);
+      await using watched = await openPage(browser, await urlOf(home.ut));
+      const { page } = watched;
+      const { direct } = (await home.status()).traversal.pipes[0] ?? {};
+      await expectText(page, "#pipe-list tbody th", "officeecho");
+      const path = page.locator('#pipe-list td[data-title="Path"]');
+      await path.filter({ hasText: `direct${direct?.remote}` }).waitFor();
+      await expectText(page, '#pipe-list td[data-title="Why"]', "ICE won");
+      await expectText(page, "#network", "Verdict");
+      expect((await page.locator("#certificate-list tbody th data").allTextContents()).sort()).toEqual([
+        "CA",
+        "home",
+        "office",
+        "server",
+      ]);
+      await using atServer = await openPage(browser, await urlOf(server.ut));
+      expect((await atServer.page.locator("#member-list tbody th").allTextContents()).sort()).toEqual([
+        "home",
+        "officecan be called",
+      ]);
+      expect(await atServer.page.locator("#peers").isVisible()).toBe(false);
+      expect([...watched.complaints, ...atServer.complaints]).toEqual([]);
     },
     PATIENCE_MS,
   );
@@ -222,6 +260,11 @@ describeWith(["chromium"], "the status page in a browser", () => {
     PATIENCE_MS,
   );
 });
+
+async function urlOf(ut: UtProcess): Promise<string> {
+  const { metrics } = await ut.logged("start");
+  return `http://127.0.0.1:${(metrics as { readonly port: number }).port}`;
+}
 
 function lanesOf(report: StatusReport): readonly LaneReport[] {
   return report.roles[0]?.sessions[0]?.lanes ?? [];

@@ -26,7 +26,7 @@ export interface StatusJson {
       readonly ownNat: { readonly type: string };
       readonly peerNat: { readonly type: string } | null;
       readonly verdict: string;
-      readonly direct: { readonly meta: { readonly winner: string } } | null;
+      readonly direct: { readonly remote: string; readonly meta: { readonly winner: string } } | null;
       readonly attempts: readonly { readonly report: { readonly verdict: string } | null }[];
       readonly counters: Readonly<Record<string, number>> | null;
     }[];
