@@ -21,7 +21,7 @@ export const SERVICE_FLAGS = {
 const DEFAULT_BINARY = "/usr/local/bin/ut";
 
 /** What `ut service` touches of the machine; tests replace it. */
-export interface Machine {
+export interface ServiceHost {
   readonly platform: NodeJS.Platform;
   readonly uid: number;
   readonly home: string;
@@ -32,7 +32,7 @@ export interface Machine {
 }
 
 /** Throws `usage.*` for one that is not known, and where this machine has none of them. */
-export function readInit(named: string | undefined, { platform, hasSystemd }: Machine): Init {
+export function readInit(named: string | undefined, { platform, hasSystemd }: ServiceHost): Init {
   if (named !== undefined) {
     const init = INITS.find((one) => one === named);
     if (init !== undefined) return init;
@@ -62,13 +62,13 @@ export function readName(name = "ut"): string {
 }
 
 /** What `-config` and `--binary` say. Throws `config.*` for a file that is no config. */
-export async function readSpec(flags: ParsedFlags, machine: Machine, name: string): Promise<ServiceSpec> {
+export async function readSpec(flags: ParsedFlags, host: ServiceHost, name: string): Promise<ServiceSpec> {
   const file = stringFlag(flags, "config");
   if (file === undefined)
     throw new UtError("usage.bad-flag", "Cannot tell what the service runs: expected -config FILE");
   const config = loadConfig(file);
   const configPath = resolve(file);
-  const binary = resolve(stringFlag(flags, "binary") ?? machine.binary ?? DEFAULT_BINARY);
+  const binary = resolve(stringFlag(flags, "binary") ?? host.binary ?? DEFAULT_BINARY);
   const { ca_cert, cert, key } = config.tls;
   const odd = [configPath, binary, ca_cert, cert, key].find((path) => /\p{Cc}/u.test(path));
   if (odd !== undefined)
@@ -97,7 +97,7 @@ Next: install -m 755 ${binary} ${DEFAULT_BINARY} and then ${DEFAULT_BINARY} serv
 }
 
 /** Throws for a user whose service it cannot be. */
-export function expectRights({ uid }: Machine, init: Init, { scope }: ServicePlace): void {
+export function expectRights({ uid }: ServiceHost, init: Init, { scope }: ServicePlace): void {
   if (scope === "system" && uid !== 0)
     throw new UtError(
       "usage.bad-value",

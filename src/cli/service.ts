@@ -11,11 +11,11 @@ import { type Command, type ParsedFlags, parseFlags, refusePositionals, stringFl
 import {
   expectRights,
   expectUsable,
-  type Machine,
   readInit,
   readName,
   readSpec,
   SERVICE_FLAGS,
+  type ServiceHost,
 } from "./service-flags.ts";
 
 const HELP = `ut service: run a config as a service, from every start of the machine on
@@ -39,7 +39,7 @@ type Subcommand = (call: Call) => Promise<void>;
 interface Call {
   readonly flags: ParsedFlags;
   readonly terminal: Terminal;
-  readonly machine: Machine;
+  readonly host: ServiceHost;
   readonly init: Init;
   readonly name: string;
   readonly place: ServicePlace;
@@ -48,7 +48,7 @@ interface Call {
 const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = { install, uninstall, print };
 
 /** `ut service`: throws `usage.*`, `config.*`, `tls.credentials`, `io.file`, `service.failed`. */
-export function serviceCommand(machine: Machine): Command {
+export function serviceCommand(host: ServiceHost): Command {
   return {
     name: "service",
     summary: "run a config as a service of systemd or launchd",
@@ -59,7 +59,7 @@ export function serviceCommand(machine: Machine): Command {
       if (subcommand === undefined) throw unknownSubcommand(word);
       const flags = parseFlags(rest, SERVICE_FLAGS);
       refusePositionals(`ut service ${word}`, flags);
-      await subcommand(callOf(flags, terminal, machine));
+      await subcommand(callOf(flags, terminal, host));
       return 0;
     },
   };
@@ -74,22 +74,22 @@ export const service: Command = serviceCommand({
   run: runProgram,
 });
 
-async function install({ flags, terminal, machine, init, place, name }: Call): Promise<void> {
-  const spec = await readSpec(flags, machine, name);
+async function install({ flags, terminal, host, init, place, name }: Call): Promise<void> {
+  const spec = await readSpec(flags, host, name);
   const plan = planOf(init, name, place);
   const text = textOf(init, spec, place);
-  if (flags.values["dry-run"] !== true) expectRights(machine, init, place);
+  if (flags.values["dry-run"] !== true) expectRights(host, init, place);
   for (const warning of await expectUsable(spec, init, place)) terminal.err(`warning: ${warning}`);
   if (flags.values["dry-run"] === true) {
     terminal.out(`would write ${plan.path}:\n\n${text}`);
     for (const command of plan.start) terminal.out(`would run ${command.join(" ")}`);
     return;
   }
-  await installService(plan, text, { run: machine.run, say: (step) => terminal.out(step) });
+  await installService(plan, text, { run: host.run, say: (step) => terminal.out(step) });
   for (const hint of plan.hints) terminal.out(hint);
 }
 
-async function uninstall({ flags, terminal, machine, init, place, name }: Call): Promise<void> {
+async function uninstall({ flags, terminal, host, init, place, name }: Call): Promise<void> {
   const plan = planOf(init, name, place);
   if (flags.values["dry-run"] === true) {
     for (const command of plan.stop) terminal.out(`would run ${command.join(" ")}`);
@@ -97,19 +97,19 @@ async function uninstall({ flags, terminal, machine, init, place, name }: Call):
     for (const command of plan.forget) terminal.out(`would run ${command.join(" ")}`);
     return;
   }
-  expectRights(machine, init, place);
-  await uninstallService(plan, { run: machine.run, say: (step) => terminal.out(step) });
+  expectRights(host, init, place);
+  await uninstallService(plan, { run: host.run, say: (step) => terminal.out(step) });
 }
 
-async function print({ flags, terminal, machine, init, place, name }: Call): Promise<void> {
-  terminal.out(textOf(init, await readSpec(flags, machine, name), place).trimEnd());
+async function print({ flags, terminal, host, init, place, name }: Call): Promise<void> {
+  terminal.out(textOf(init, await readSpec(flags, host, name), place).trimEnd());
 }
 
-function callOf(flags: ParsedFlags, terminal: Terminal, machine: Machine): Call {
-  const init = readInit(stringFlag(flags, "init"), machine);
+function callOf(flags: ParsedFlags, terminal: Terminal, host: ServiceHost): Call {
+  const init = readInit(stringFlag(flags, "init"), host);
   const scope = init === "launchd" || flags.values.user === true ? "user" : "system";
-  const place: ServicePlace = { scope, uid: machine.uid, home: machine.home };
-  return { flags, terminal, machine, init, name: readName(stringFlag(flags, "name")), place };
+  const place: ServicePlace = { scope, uid: host.uid, home: host.home };
+  return { flags, terminal, host, init, name: readName(stringFlag(flags, "name")), place };
 }
 
 function planOf(init: Init, name: string, place: ServicePlace): ServicePlan {

@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { serviceCommand } from "../../../src/cli/service.ts";
-import type { Machine } from "../../../src/cli/service-flags.ts";
+import type { ServiceHost } from "../../../src/cli/service-flags.ts";
 import { UtError } from "../../../src/core/error.ts";
 import { issueNode, makeCa } from "../../../src/io/pki.ts";
 import { fakeTerminal } from "./fake-terminal.ts";
@@ -39,8 +39,8 @@ ${more}`;
 }
 
 /** What it prints and complains about, and with which kind and text it refuses. */
-async function ut(argv: string, some: Partial<Machine> = {}): Promise<string> {
-  const machine: Machine = {
+async function ut(argv: string, some: Partial<ServiceHost> = {}): Promise<string> {
+  const host: ServiceHost = {
     platform: "linux",
     uid: 1000,
     home,
@@ -55,7 +55,7 @@ async function ut(argv: string, some: Partial<Machine> = {}): Promise<string> {
   const terminal = fakeTerminal();
   const words = argv.replaceAll("FILE", join(folder, "ut.yaml")).split(" ");
   try {
-    expect(await serviceCommand(machine).run(words, terminal)).toBe(0);
+    expect(await serviceCommand(host).run(words, terminal)).toBe(0);
   } catch (error) {
     if (!(error instanceof UtError)) throw error;
     terminal.err(`${error.kind}: ${error.message}`);
@@ -198,7 +198,7 @@ would run systemctl --user daemon-reload`);
 });
 
 describe("with launchd", () => {
-  const mac: Partial<Machine> = { platform: "darwin", uid: 501, hasSystemd: false };
+  const mac: Partial<ServiceHost> = { platform: "darwin", uid: 501, hasSystemd: false };
 
   test("it is an agent of the user, and coming again replaces it", async () => {
     const written = `writing HOME/Library/LaunchAgents/local.ut.plist
@@ -243,8 +243,8 @@ Next: let runit run "ut -config FILE"; it stays in the foreground, logs to stdou
 
   test.each(["Ut", "../ut", "a b", ""])("the name %j", async (name) => {
     const terminal = fakeTerminal();
-    const machine = { platform: "linux", uid: 0, home, binary: undefined, hasSystemd: true, run: () => never } as const;
-    const run = serviceCommand(machine).run(["uninstall", "--name", name], terminal);
+    const host = { platform: "linux", uid: 0, home, binary: undefined, hasSystemd: true, run: () => never } as const;
+    const run = serviceCommand(host).run(["uninstall", "--name", name], terminal);
     await expect(run).rejects.toThrow(
       `Cannot use --name ${JSON.stringify(name)}: expected up to 31 lower-case letters`,
     );
