@@ -2,6 +2,7 @@ import type { SignalStatus } from "../core/signal/signal-status.ts";
 import type { StatusReport, TraversalReport } from "../io/status-report.ts";
 import { formatSpan } from "./nat-explain-time.ts";
 import { natName, verdictWords } from "./nat-explain-words.ts";
+import { formatBytes } from "./quantity.ts";
 import type { Span, StyledLine, Tone } from "./styled.ts";
 import { styledTable } from "./styled-table.ts";
 import { formatMs, formatNumber } from "./table.ts";
@@ -106,6 +107,21 @@ export function memberLines({ roles }: StatusReport, width: number): StyledLine[
 function connectionSpan({ isConnected, isRegistered }: Member): Span {
   if (!isConnected) return { text: "lost", tone: "warn" };
   return { text: isRegistered ? "open, can be called" : "open", tone: "good" };
+}
+
+/** What goes through the SOCKS proxy of this node, or leaves it as somebody else's. */
+export function socksLines({ roles }: StatusReport): StyledLine[] {
+  return roles.flatMap(({ role, socks }): StyledLine[] => {
+    if (socks == null) return [];
+    const { open, bytes, refused, link } = socks;
+    const denied = Object.values(refused).reduce((sum, count) => sum + count, 0);
+    const counts = Object.entries(open).map(([kind, count]) => `${formatNumber(count)} ${kind}`);
+    const text = `${counts.join(", ")} open; ${formatBytes(bytes.up)} up, ${formatBytes(bytes.down)} down; ${formatNumber(denied)} refused`;
+    return [
+      [{ text: role === "socks" ? "SOCKS proxy" : "SOCKS exit", tone: "strong" }, { text: `  ${text}` }],
+      ...(link.problem === null ? [] : [[{ text: link.problem, tone: "warn" } as const]]),
+    ];
+  });
 }
 
 /** What `nat.watch` found out; nothing where it does not look. */

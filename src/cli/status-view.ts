@@ -2,7 +2,7 @@ import type { LoadSample } from "../core/tunnel/load-history.ts";
 import type { RoleReport, StatusReport } from "../io/status-report.ts";
 import { formatSpan } from "./nat-explain-time.ts";
 import { formatRate, sparkline } from "./quantity.ts";
-import { certificateLines, dropLines, memberLines, networkLines, pipeLines } from "./status-sections.ts";
+import { certificateLines, dropLines, memberLines, networkLines, pipeLines, socksLines } from "./status-sections.ts";
 import { sessionLines } from "./status-sessions.ts";
 import type { Span, StyledLine } from "./styled.ts";
 import { formatMs, formatNumber } from "./table.ts";
@@ -20,6 +20,7 @@ export function statusLines({ status, samples }: ShownStatus, width: number): St
     trafficLines(status, samples, width),
     ...status.roles.flatMap((role) => role.sessions.map((session) => sessionLines(session, role.role, width))),
     pipeLines(status, width),
+    socksLines(status),
     memberLines(status, width),
     dropLines(status, width),
     networkLines(status),

@@ -11,6 +11,7 @@ import { NetworkVerdict } from "./network.ts";
 import { Pipes } from "./pipes.ts";
 import { Plot } from "./plot.ts";
 import { Sessions } from "./sessions.ts";
+import { Socks } from "./socks.ts";
 
 /** The status page: what the node tells each second, shown. It changes nothing at the node, and asks nobody else. */
 
@@ -42,7 +43,15 @@ const plots = [
   }),
 ];
 byId("plots").append(...plots.map(({ root }) => root));
-const sections = [new Sessions(), new Pipes(), new Members(), new Drops(), new NetworkVerdict(), new Certificates()];
+const sections = [
+  new Sessions(),
+  new Pipes(),
+  new Socks(),
+  new Members(),
+  new Drops(),
+  new NetworkVerdict(),
+  new Certificates(),
+];
 
 let samples: LoadSample[] = [];
 

@@ -1,9 +1,11 @@
 import { expect, test } from "bun:test";
 import { formatBytes, formatRate, sparkline } from "../../../src/cli/quantity.ts";
+import { socksLines } from "../../../src/cli/status-sections.ts";
 import { statusLines } from "../../../src/cli/status-view.ts";
 import { paint } from "../../../src/cli/styled.ts";
 import { styledTable } from "../../../src/cli/styled-table.ts";
 import type { LoadSample } from "../../../src/core/tunnel/load-history.ts";
+import { socksStatusOf } from "../io/node-status.ts";
 import { busyReport } from "./status-reports.ts";
 
 function shown(width: number, samples?: readonly LoadSample[]): string {
@@ -117,6 +119,17 @@ test("a young node and an idle one have sections only for what there is", () => 
     "down  0 bit/s",
     "",
   ]);
+});
+
+test("a SOCKS proxy says what it carries, and why it cannot", () => {
+  const socks = { ...socksStatusOf([]), open: { connect: 3, udp: 1 }, bytes: { up: 1_500, down: 2e6 } };
+  const broken = { ...socks, refused: { rule: 2 }, link: { ...socks.link, problem: "office is not there" } };
+  const { roles } = busyReport();
+  const proxy = roles.map((role) => ({ ...role, role: "socks" as const, socks: broken }));
+  expect(
+    socksLines(busyReport({ roles: proxy })).map((line) => paint(line, { columns: 100, hasColour: false })),
+  ).toEqual(["SOCKS proxy  3 connect, 1 udp open; 1.50 kB up, 2.00 MB down; 2 refused", "office is not there"]);
+  expect(socksLines(busyReport())).toEqual([]);
 });
 
 test("colours are there or not, a cut line ends with a mark, and no stranger moves the cursor", () => {
