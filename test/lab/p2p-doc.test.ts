@@ -1,13 +1,10 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import type { NatName } from "../contract/nat-spec.ts";
-import { ADDRESSES, type HostName } from "../contract/world.ts";
+import { ADDRESSES } from "../contract/world.ts";
 import { describeLab } from "./describe-lab.ts";
+import { DocBed } from "./doc-bed.ts";
 import { Lab } from "./lab.ts";
-import { openNatWorld } from "./nat-world.ts";
-import { PrivateHost } from "./private-host.ts";
-import { type Block, readSections } from "./readme-blocks.ts";
-import { utBinary } from "./ut-binary.ts";
+import { readSections } from "./readme-blocks.ts";
 
 /**
  * The worked example of docs/p2p.md, word for word: three hosts of the map in test/contract/world.ts, of which two are
@@ -17,15 +14,13 @@ import { utBinary } from "./ut-binary.ts";
 const document = await Bun.file(join(import.meta.dir, "../../docs/p2p.md")).text();
 const blocks = readSections(document).find(({ heading }) => heading === "WireGuard, home to office")?.blocks ?? [];
 
-const NAMES = [`${ADDRESSES.stun} vpn.example.com`];
-const LOGGED_MS = 60_000;
 const EXPLAINED = /^office, wireguard: (?:direct|over the server)/m;
 
 describeLab("docs/p2p.md", () => {
   test("WireGuard, home to office: it flows, and goes direct", async () => {
     expect(document).toContain(`\`${ADDRESSES.stun}\``);
     await using lab = await Lab.open();
-    await using bed = await Bed.open(lab, "port-restricted");
+    await using bed = await DocBed.open(lab, "port-restricted");
     const { home, office } = bed.hosts;
     expect(await bed.follow(blocks)).toMatch(EXPLAINED);
     const direct = /"event":"pipe_direct"/;
@@ -40,7 +35,7 @@ describeLab("docs/p2p.md", () => {
 
   test("a tunnel to the other end's network is no way to go direct: the pipe would be carried by itself", async () => {
     await using lab = await Lab.open();
-    await using bed = await Bed.open(lab, "symmetric");
+    await using bed = await DocBed.open(lab, "symmetric");
     const site = blocks.map((block) => ({
       ...block,
       text: block.text
@@ -56,80 +51,3 @@ describeLab("docs/p2p.md", () => {
     expect([counters.sentDirect, counters.sentRelay < 200]).toEqual([0, true]);
   }, 90_000);
 });
-
-/** The hosts of the document, home behind a NAT of some kind, and what runs on them. */
-class Bed implements AsyncDisposable {
-  readonly hosts: Readonly<Record<"server" | "office" | "home", PrivateHost>>;
-  readonly #open: AsyncDisposableStack;
-  readonly #logs = new Map<string, string[]>();
-  /** Public keys by the word that stands for them. */
-  readonly #keys = new Map<string, string>();
-
-  private constructor(hosts: Bed["hosts"], open: AsyncDisposableStack) {
-    this.hosts = hosts;
-    this.#open = open;
-  }
-
-  static async open(lab: Lab, nat: NatName): Promise<Bed> {
-    await using opening = new AsyncDisposableStack();
-    const world = opening.use(await openNatWorld(lab, { a: nat, b: "port-restricted" }));
-    const host = async (name: string, place: HostName, names: readonly string[]) =>
-      opening.use(await PrivateHost.open(lab, name, world.namespaceOf(place), names));
-    const server = await host("server", "stun", []);
-    const [office, home] = [await host("office", "b1", NAMES), await host("home", "a1", NAMES)];
-    await home.mayReach(server, "root@vpn.example.com");
-    await home.mayReach(office, "root@office");
-    const binary = await utBinary();
-    for (const one of [server, office, home]) await one.run(`install -m 755 ${binary} /usr/local/bin/ut`);
-    return new Bed({ server, office, home }, opening.move());
-  }
-
-  /** What the last one printed. */
-  async follow(all: readonly Block[]): Promise<string> {
-    let printed = "";
-    for (const block of all) printed = await this.#perform(block);
-    return printed;
-  }
-
-  /** A line of each kind, in whatever order. */
-  async logged(name: string, ...kinds: readonly RegExp[]): Promise<void> {
-    const lines = this.#logs.get(name) ?? [];
-    const deadline = performance.now() + LOGGED_MS;
-    while (!kinds.every((kind) => lines.some((line) => kind.test(line)))) {
-      if (performance.now() > deadline) throw new Error(`${name} did not log ${kinds.join(", ")}\n${lines.join("\n")}`);
-      await Bun.sleep(20);
-    }
-  }
-
-  /** Of home, as it is told. */
-  async pipe() {
-    return JSON.parse(await this.hosts.home.run("ut nat explain office --json")).pipes[0];
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#open[Symbol.asyncDispose]();
-  }
-
-  async #perform(block: Block): Promise<string> {
-    let text = block.text;
-    for (const [word, key] of this.#keys) text = text.replaceAll(word, key);
-    let output = "";
-    for (const [index, name] of block.on.entries()) {
-      const host = this.hosts[name as keyof Bed["hosts"]];
-      if (host === undefined) throw new Error(`docs/p2p.md line ${block.line}: there is no host ${name}`);
-      if (block.file !== undefined) await host.write(block.file, text);
-      else if (block.keepsRunning) await this.#start(name, host, text);
-      else output = await host.run(text);
-      const word = block.prints[index];
-      if (word !== undefined) this.#keys.set(word, output.trim());
-    }
-    return output;
-  }
-
-  async #start(name: string, host: PrivateHost, text: string): Promise<void> {
-    const lines: string[] = [];
-    this.#logs.set(name, lines);
-    const job = host.start(`ut at ${name}`, text, (line) => lines.push(line));
-    await job.line(/"event":"start"/);
-  }
-}
