@@ -56,14 +56,15 @@ export class LiveStatus implements Disposable {
   /** Server-sent events: `HistoryEvent`, then a `StatusEvent` at once and each second. Undefined: too many listen. */
   listen(): ReadableStream<Uint8Array> | undefined {
     if (this.#listeners.size >= MAX_LISTENERS) return undefined;
+    const past = encodeEvent("history", this.#history.columns() satisfies HistoryEvent);
+    const present = this.#statusEvent(this.#options.nodes(), null);
     let own: ReadableStreamDefaultController<Uint8Array>;
     return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
           own = controller;
           this.#listeners.add(controller);
-          controller.enqueue(encodeEvent("history", this.#history.columns() satisfies HistoryEvent));
-          controller.enqueue(this.#statusEvent(this.#options.nodes(), null));
+          for (const event of [past, present]) controller.enqueue(event);
         },
         cancel: () => {
           this.#listeners.delete(own);

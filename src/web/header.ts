@@ -19,6 +19,7 @@ export class Header {
     const words = [
       roles.map(({ role, listen }) => (listen === "" ? role : `${role} on ${listen}`)).join(", "),
       serverWords(roles),
+      serverOf(roles),
       `ut ${build.version} (${build.commit}, ${build.platform})`,
       `pid ${pid}`,
       `up for ${formatSpan(uptimeSeconds * 1_000)}`,
@@ -39,6 +40,12 @@ export class Header {
 /** Which server of several is in use. */
 function serverWords(roles: StatusReport["roles"]): string {
   const { addresses = [], current = 0 } = roles.find(({ servers }) => servers !== undefined)?.servers ?? {};
+  return addresses.length < 2 ? "" : `over ${addresses[current]}, server ${current + 1} of ${addresses.length}`;
+}
+
+/** The one in use, where there are several. */
+function serverOf(roles: StatusReport["roles"]): string {
+  const { addresses = [], current = 0 } = roles.find(({ servers }) => servers != null)?.servers ?? {};
   return addresses.length < 2 ? "" : `over ${addresses[current]}, server ${current + 1} of ${addresses.length}`;
 }
 

@@ -117,6 +117,9 @@ test("a mistake of ours is a line in the log, and the next look is later", () =>
   );
   using _ = live;
   asked.isBroken = true;
+  expect(() => live.listen()).toThrow("a mistake of ours");
+  expect(live.listeners).toBe(0);
+  asked.looks = 0;
   time.advance(9_000);
   expect(asked.looks).toBe(1);
   asked.isBroken = false;
