@@ -7,7 +7,7 @@ import { now } from "./clock.ts";
 import type { LaneTransport, OpenLaneHandlers } from "./lane-transport.ts";
 
 /** Control frames of a second. DESIGN "Safety": as many as CTRL messages. */
-export const CONTROLS_PER_SECOND = 50;
+const CONTROLS_PER_SECOND = 50;
 const NOTHING = new Uint8Array(0);
 
 /**

@@ -44,11 +44,6 @@ export class HeadReader {
     this.#bytes = new Uint8Array(maxBytes);
   }
 
-  /** True while the first bytes of a head wait for the rest. */
-  get isPartial(): boolean {
-    return this.#length > 0;
-  }
-
   feed(chunk: Uint8Array): HeadReading {
     for (const [offset, byte] of chunk.entries()) {
       // RFC 9112 §2.2: an empty line before the first one is passed over.

@@ -4,9 +4,7 @@ import { concat, hex, utf8 } from "../../../bytes.ts";
 
 const REQUEST = "GET /a?b HTTP/1.1\r\nHost: a.example\r\nX-One:  two \r\nx-one: three\r\nEmpty:\r\n\r\n";
 
-type Reading = HeadReading | { readonly state: "unfinished"; readonly isPartial: boolean };
-
-function read(bytes: Uint8Array, cuts: readonly number[] = [], maxBytes = 200): Reading {
+function read(bytes: Uint8Array, cuts: readonly number[] = [], maxBytes = 200): HeadReading {
   const reader = new HeadReader(maxBytes);
   let from = 0;
   for (const to of [...cuts, bytes.length]) {
@@ -14,7 +12,7 @@ function read(bytes: Uint8Array, cuts: readonly number[] = [], maxBytes = 200): 
     if (reading.state !== "need-more") return reading;
     from = to;
   }
-  return { state: "unfinished", isPartial: reader.isPartial };
+  return { state: "need-more" };
 }
 
 describe("a head", () => {
@@ -32,13 +30,13 @@ describe("a head", () => {
   });
 
   test("that is not over yet", () => {
-    expect(read(utf8("GET / HTTP/1.1\r\nHost: a\r\n"))).toEqual({ state: "unfinished", isPartial: true });
-    expect(read(utf8("\r\n"))).toEqual({ state: "unfinished", isPartial: false });
+    expect(read(utf8("GET / HTTP/1.1\r\nHost: a\r\n"))).toEqual({ state: "need-more" });
+    expect(read(utf8("\r\n"))).toEqual({ state: "need-more" });
   });
 
   test("is refused at its first byte beyond the bound", () => {
     const line = `GET /${"a".repeat(195)}`;
-    expect(read(utf8(line))).toEqual({ state: "unfinished", isPartial: true });
+    expect(read(utf8(line))).toEqual({ state: "need-more" });
     expect(read(utf8(`${line}a`))).toEqual({ state: "bad", kind: "too-large" });
   });
 
