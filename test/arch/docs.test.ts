@@ -5,6 +5,7 @@ import { Glob } from "bun";
 import { schemaAt } from "../../src/config/json-schema.ts";
 import { ENTRY_REFUSALS, EXIT_FAULTS } from "../../src/core/socks/socks-counters.ts";
 import { createMetrics } from "../../src/io/metrics.ts";
+import { type Block, readSections } from "../lab/readme-blocks.ts";
 import {
   busyCounters,
   networkStatus,
@@ -20,7 +21,7 @@ import {
  * the README's commands work is proven by test/lab/readme.test.ts.)
  */
 const ROOT = join(import.meta.dir, "../..");
-const DOCUMENTS = ["README.md", "CHANGELOG.md", ...new Glob("docs/*.md").scanSync(ROOT)];
+const DOCUMENTS = ["README.md", "README.zh-CN.md", "CHANGELOG.md", ...new Glob("docs/*.md").scanSync(ROOT)];
 const texts = new Map<string, string>();
 for (const path of DOCUMENTS) texts.set(path, await Bun.file(join(ROOT, path)).text());
 const everything = [...texts.values()].join("\n");
@@ -85,6 +86,15 @@ describe("the documents", () => {
     const named = code().flatMap((text) => [...text.matchAll(/^ut ([a-z]\w*)/gm)].map(([, name]) => name ?? ""));
     expect(named.filter((name) => !commands.has(name))).toEqual([]);
     expect(named).not.toEqual([]);
+  });
+
+  test("README: both languages have the same commands and files", () => {
+    const blocks = (path: string) =>
+      readSections(texts.get(path) ?? "").flatMap((section) => section.blocks.filter(({ on }) => on.length > 0));
+    const withoutLine = ({ line, ...block }: Block) => block;
+    const english = blocks("README.md").map(withoutLine);
+    expect(blocks("README.zh-CN.md").map(withoutLine)).toEqual(english);
+    expect(english).not.toEqual([]);
   });
 
   test("name only npm scripts that exist", async () => {
