@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import {
   complaints,
+  expectedWay,
   GRID_MODES,
   GRID_NATS,
   type GridCell,
@@ -120,13 +121,20 @@ async function runLab(places: readonly Place[]): Promise<GridCell[]> {
   return cells;
 }
 
-/** In a lab of its own: its namespaces are gone with it. */
-async function runCell(binary: string, { a, b, mode }: Place): Promise<GridCell> {
+/** In a lab of its own: its namespaces are gone with it. What cannot be run at all is not as expected. */
+async function runCell(binary: string, place: Place): Promise<GridCell> {
+  const { a, b, mode } = place;
   await using lab = await Lab.open();
-  const cell = await labCell(lab, binary, a, b, mode);
+  const cell = await labCell(lab, binary, a, b, mode).catch((error: unknown) => notRun(place, error));
   const wrong = complaints(cell).join(", ");
   if (wrong !== "") console.log(`${mode}: ${a} with ${b}: ${wrong}`);
   return cell;
+}
+
+function notRun({ a, b, mode }: Place, error: unknown): GridCell {
+  console.log(error);
+  const nothing = { attempts: 0, directMs: null, probes: 0, firstBackMs: 0, sent: 0, lost: 0, doubled: 0 };
+  return { a, b, mode, expected: expectedWay(a, b, mode), way: "not run", ...nothing };
 }
 
 function chosen<Name extends string>(text: string, known: readonly Name[]): Name[] {

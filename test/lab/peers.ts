@@ -28,8 +28,9 @@ export interface PeerStatus {
 
 const { stun: SERVER, stunSecond: SECOND } = ADDRESSES;
 const METRICS = "127.0.0.1:5080";
+/** None that the system gives away by itself: a fan of sockets may be open before a test takes the service's. */
 const RELAY_PORT = 15_001;
-const SERVICE_PORT = 51_820;
+const SERVICE_PORT = 15_002;
 const SERVICE = "service";
 /** Starting takes long where many do at the same time. */
 const START_LIMIT_MS = 30_000;
@@ -44,7 +45,7 @@ const home = await identity({ cn: "home" });
 /**
  * Real binaries on the map of test/contract/world.ts: two homes that no port leads into, and their server outside.
  *
- *   a1: program ── 127.0.0.1:15001 ut relay ── nat a ── internet ── nat b ── ut agent ── 127.0.0.1:51820 service :b1
+ *   a1: program ── 127.0.0.1:15001 ut relay ── nat a ── internet ── nat b ── ut agent ── 127.0.0.1:15002 service :b1
  *                                                          │
  *                              stun: ut server 203.0.113.10:5443, STUN at .10 and .11, ports 3478 and 3479
  */
