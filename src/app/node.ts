@@ -22,8 +22,7 @@ import type { NodeIdentity, Role, RoleContext } from "./role.ts";
 import { certificateStatus, SeenCertificates } from "./seen-certificates.ts";
 import { startServer } from "./server.ts";
 import { certificateNeeds } from "./settings.ts";
-import { startSocks } from "./socks.ts";
-import { openSocksAgent } from "./socks-agent.ts";
+import type { startSocks } from "./socks.ts";
 import { Uplink } from "./uplink.ts";
 
 /** How long SIGTERM may take to send what waits. */
@@ -183,7 +182,7 @@ async function startPeerRoles(start: Start): Promise<void> {
         ? new Agent(identity, plane, services, teller)
         : role === "relay"
           ? await startRelay(config.relay, identity, plane, teller, contextOf("relay").log)
-          : await startSocks(config.socks, identity, plane, teller, contextOf("socks").log);
+          : await loadSocks(config.socks, identity, plane, teller, contextOf("socks").log);
     parts.roles.push(disposal.use(started));
     teller = undefined;
   }
@@ -196,7 +195,14 @@ async function openServices({ config, identity, contextOf, parts }: Start): Prom
   const { udp, socks: service } = config.services;
   if (service.allow.length === 0) return new AgentServices(udp, log);
   const reflexAddress = () => parts.watch?.status().reflex?.endpoint.address;
+  // As in loadSocks.
+  const { openSocksAgent } = await import("./socks-agent.ts");
   return new AgentServices(udp, log, await openSocksAgent({ service, identity, reflexAddress, log }));
+}
+
+/** Whoever has no use for QUIC loads none: Bun warns on stderr that it is experimental, and it takes memory. */
+async function loadSocks(...options: Parameters<typeof startSocks>): Promise<Role> {
+  return await (await import("./socks.ts")).startSocks(...options);
 }
 
 /** Traffic needs no part of it: a socket that cannot be had is a warning, and everything goes through the server. */
