@@ -9,7 +9,7 @@ import { utBinary } from "./ut-binary.ts";
 import { openWireGuardPair, type WireGuardPair } from "./wireguard.ts";
 
 /*
- *   a1  10.77.0.1 wireguard-go ── 127.0.0.1:15001 ut relay          ut agent ── 127.0.0.1:51820 wireguard-go 10.77.0.2  b1
+ *   a1  10.77.0.1 wireguard-go ── 127.0.0.1:15001 ut relay          ut agent ── 127.0.0.1:15002 wireguard-go 10.77.0.2  b1
  *                                                    │                 │
  *                                             port-restricted   port-restricted
  *                                                    └──── internet ───┘

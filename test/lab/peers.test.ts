@@ -16,7 +16,7 @@ import { utBinary } from "./ut-binary.ts";
 const { stun: SERVER, stunSecond: SECOND } = ADDRESSES;
 const METRICS = "127.0.0.1:5080";
 const RELAY_PORT = 15_001;
-const ECHO_PORT = 51_820;
+const ECHO_PORT = 15_002;
 
 const server = await identity({ cn: "server", hosts: [SERVER] });
 const office = await identity({ cn: "office" });
