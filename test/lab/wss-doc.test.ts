@@ -45,8 +45,8 @@ describeWith(["nginx", "tinyproxy"], "docs/wss.md", () => {
       await bed.follow(await blocksOf("README.md", "2. Certificates"), { client: "home" });
       const printed = await bed.follow(await blocksOf("docs/wss.md", "Quick start"));
       expect(printed).toMatch(/^HTTP\/1\.1 404 Not Found\r\n/);
-      expect(await lanes(server, "sport = :443")).toBe(5);
-      expect(await lanes(home, "dport = :3128")).toBe(5);
+      await untilLanes(server, "sport = :443", 5);
+      await untilLanes(home, "dport = :3128", 5);
       // As large as the tunnel takes: 1,420 with the headers of IPv4 and ICMP.
       await home.run("ping -c 3 -W 2 -M do -s 1392 10.77.0.1");
 
@@ -54,15 +54,19 @@ describeWith(["nginx", "tinyproxy"], "docs/wss.md", () => {
       await bed.follow(await blocksOf("docs/wss.md", "On port 443 beside a web site"));
       server.start("nginx", `nginx -g 'daemon off; pid ${server.folder}/nginx.pid;'`);
       await home.run("for i in $(seq 20); do ping -c 1 -W 1 10.77.0.1 && exit; done; exit 1", 40_000);
-      expect(await lanes(server, "( sport = :8443 and src 127.0.0.1 )")).toBeGreaterThan(0);
+      await untilLanes(server, "( sport = :8443 and src 127.0.0.1 )", 5);
     }, 90_000);
   });
 });
 
-/** TCP connections of a host that are up. */
-async function lanes(host: PrivateHost, which: string): Promise<number> {
-  const found = (await host.run(`ss -Htn state established '${which}'`)).trim();
-  return found === "" ? 0 : found.split("\n").length;
+/** Wait for so many TCP connections of a host that are up. */
+async function untilLanes(host: PrivateHost, which: string, count: number): Promise<void> {
+  let found = 0;
+  for (let left = 400; left > 0 && found !== count; left--) {
+    found = (await host.run(`ss -Htn state established '${which}'`)).split("\n").filter((line) => line !== "").length;
+    await Bun.sleep(50);
+  }
+  expect({ which, found }).toEqual({ which, found: count });
 }
 
 /** The hosts of the document and what runs on them. */
