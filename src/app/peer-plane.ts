@@ -98,10 +98,7 @@ export class PeerPlane implements Disposable {
     });
     if (watch === undefined) this.#peer.setNetwork(now(), UNKNOWN_NETWORK);
     else this.#sockets = this.#openSockets(watch);
-    uplink.onChannel = (channel, packet) => {
-      this.#peer.handleChannel(now(), { channel, packet });
-      this.#pumpSoon();
-    };
+    uplink.onChannel = (channel, packet) => this.#did((time) => this.#peer.handleChannel(time, { channel, packet }));
     this.#control = new ControlConnection(
       {
         servers: uplink.servers,
@@ -173,7 +170,9 @@ export class PeerPlane implements Disposable {
 
   /** Tell every peer, and the server, that this node goes. */
   end(): void {
-    for (const { pipe } of this.explain()) this.#peer.close(now(), pipe, "shutdown");
+    this.#safely(() => {
+      for (const { pipe } of this.explain()) this.#peer.close(now(), pipe, "shutdown");
+    });
     this.#pump();
     this.#control.end();
   }
