@@ -6,7 +6,7 @@ import type { FrameErrorKind } from "../core/wire/pdu.ts";
  * implements it, and WebSocket over that; the tunnel does not notice which.
  */
 export interface LaneTransport {
-  /** `address:port` of the other end, for logs. */
+  /** `address:port` of the other end, for logs; `server via proxy` where there is one in between. */
   readonly remote: string;
   /** CN of the verified peer certificate. */
   readonly peerCn: string;

@@ -1,4 +1,5 @@
 import type { SocketHandler } from "bun";
+import { formatEndpoint } from "../core/net/endpoint.ts";
 import { type ResolvedAddress, race, resolveAll } from "./happy-eyeballs.ts";
 import type { LaneHandlers } from "./lane-transport.ts";
 import { type ProxyAddress, ProxyTunnel } from "./proxy-tunnel.ts";
@@ -118,12 +119,12 @@ const PLAIN_BYTES = "uint8array" as "buffer";
 
 type Handlers = SocketHandler<TlsLane> & { open(socket: LaneSocket): void };
 
-/** Of a connection that speaks TLS from its first byte on. */
-function tlsHandlers(lane: TlsLane, { serverName }: DialOptions): Handlers {
+/** Of a connection that speaks TLS from here on, with `remote` if that is not the socket's other end. */
+function tlsHandlers(lane: TlsLane, { serverName }: DialOptions, remote?: string): Handlers {
   return {
     binaryType: PLAIN_BYTES,
     open(socket) {
-      lane.connected(socket, HANDSHAKE_TIMEOUT_MS, () => lane.fail(handshakeTimeout(lane.remote)));
+      lane.connected(socket, HANDSHAKE_TIMEOUT_MS, () => lane.fail(handshakeTimeout(lane.remote)), remote);
     },
     handshake(socket, success, error) {
       if (!success || error || !socket.authorized) {
@@ -164,7 +165,8 @@ function tunnelHandlers(lane: TlsLane, options: DialOptions, proxy: ProxyAddress
         return;
       }
       isThrough = true;
-      const handlers = tlsHandlers(lane, options);
+      const server = formatEndpoint({ address: options.host, port: options.port });
+      const handlers = tlsHandlers(lane, options, `${server} via ${lane.remote}`);
       socket.upgradeTLS<TlsLane>({ data: lane, tls: tlsOptions(options), socket: handlers });
     },
     error(_socket, error) {

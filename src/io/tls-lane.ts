@@ -32,7 +32,7 @@ export type LaneSocket = Socket<TlsLane>;
  * exception of the owner ends this lane with an error and no other; the process goes on.
  */
 export class TlsLane implements LaneTransport {
-  /** Remembered, because a closed socket has forgotten it. */
+  /** Remembered, because a closed socket has forgotten it. Through a proxy it is `server via proxy`. */
   remote = "";
   peerCn = "";
   peerNotAfter: Date | undefined;
@@ -53,9 +53,9 @@ export class TlsLane implements LaneTransport {
   }
 
   /** TCP is up. `late` is called unless the lane is ready within `withinMs`. */
-  connected(socket: LaneSocket, withinMs: number, late: () => void): void {
+  connected(socket: LaneSocket, withinMs: number, late: () => void, remote = remoteOf(socket)): void {
     this.#socket = socket;
-    this.remote = remoteOf(socket);
+    this.remote = remote;
     this.expect(withinMs, late);
   }
 

@@ -62,7 +62,7 @@ describeWith(["tinyproxy"], "through tinyproxy", () => {
     expect(end.received.toSorted((a, b) => numberOf(a) - numberOf(b))).toEqual(sent);
     await lanesUp(client, "home", 5);
     expect(client.logbook.find("lane_open").map(({ remote }) => remote)).toEqual(
-      Array(5).fill(`127.0.0.1:${proxy.port}`),
+      Array(5).fill(`127.0.0.1:${server.port} via 127.0.0.1:${proxy.port}`),
     );
     const asked = (await proxy.log()).match(/CONNECT 127\.0\.0\.1:\d+/g) ?? [];
     expect<string[]>(asked).toEqual(Array(5).fill(`CONNECT 127.0.0.1:${server.port}`));
@@ -161,6 +161,9 @@ describe("a proxy by hand", () => {
     time.advance(10_000);
     await until("the end", () => two.logbook.has("tls_handshake_fail"));
     expect(two.logbook.find("tls_handshake_fail")[0]).toMatchObject({ reason: "timeout", err_kind: "tls.handshake" });
+    expect(String(two.logbook.find("tls_handshake_fail")[0]?.err)).toContain(
+      `127.0.0.1:9 via 127.0.0.1:${hollow.port}`,
+    );
   });
 
   test("that is not there", async () => {
