@@ -1,4 +1,3 @@
-import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { SocksStatus } from "../../src/core/socks/socks-status.ts";
 import type { NatName } from "../contract/nat-spec.ts";
@@ -6,9 +5,9 @@ import { ADDRESSES } from "../contract/world.ts";
 import { identity } from "../e2e/support/identities.ts";
 import type { Job } from "./job.ts";
 import type { Lab } from "./lab.ts";
-import { runCommand } from "./namespace.ts";
 import { type NatWorld, openNatWorld } from "./nat-world.ts";
 import { UtNode } from "./peers.ts";
+import { startSsh } from "./ssh-server.ts";
 import { utBinary } from "./ut-binary.ts";
 import { overlay, UT_SERVER_PORT, type UtConfig } from "./ut-tunnel.ts";
 
@@ -115,35 +114,10 @@ export class SocksPeers implements AsyncDisposable {
     return this.run(process.execPath, join(import.meta.dir, script), ...args);
   }
 
-  /** An ssh server on b1's loopback; what a1 needs to get in. */
+  /** An ssh server on b1's loopback. Returns the `ssh` of a1 that gets in there through the proxy. */
   async ssh(): Promise<readonly string[]> {
-    const folder = await this.#lab.subfolder("ssh");
-    const [hostKey, userKey, known] = ["host", "user", "known"].map((name) => join(folder, name)) as [
-      string,
-      string,
-      string,
-    ];
-    for (const key of [hostKey, userKey]) await runCommand(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key]);
-    await writeFile(known, `[127.0.0.1]:${SSH_PORT} ${await Bun.file(`${hostKey}.pub`).text()}`);
-    await chmod(folder, 0o755);
-    await runCommand(["mkdir", "-p", "/run/sshd"]);
-    const settings = {
-      ListenAddress: `127.0.0.1:${SSH_PORT}`,
-      HostKey: hostKey,
-      AuthorizedKeysFile: `${userKey}.pub`,
-      StrictModes: "no",
-      UsePAM: "no",
-      PidFile: "none",
-    };
-    const options = Object.entries(settings).flatMap(([key, value]) => ["-o", `${key}=${value}`]);
-    const job = this.world
-      .namespaceOf("b1")
-      .start("sshd", ["/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", ...options]);
-    this.#open.use(job);
-    await job.line(/Server listening/);
-    const proxy = `ProxyCommand=nc -X 5 -x 127.0.0.1:${SOCKS_PORT} %h %p`;
-    const who = ["-i", userKey, "-o", `UserKnownHostsFile=${known}`, "-o", "BatchMode=yes", "-F", "none"];
-    return ["ssh", "-o", proxy, ...who, "-p", String(SSH_PORT), "root@127.0.0.1"];
+    const [ssh = "", ...rest] = await startSsh(this.#lab, this.world.namespaceOf("b1"), "127.0.0.1", SSH_PORT);
+    return [ssh, "-o", `ProxyCommand=nc -X 5 -x 127.0.0.1:${SOCKS_PORT} %h %p`, ...rest];
   }
 
   /** The way of the one pipe now, as the proxy sees it. */
