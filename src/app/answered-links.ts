@@ -174,7 +174,10 @@ class LinkPipe implements PipeUser {
         this.#welcome = encodeWelcome({ link: id, isKnown });
         this.#send(this.#welcome);
       },
-      () => {},
+      // There was no socket for it: the next HELLO may have more luck.
+      () => {
+        this.#link = undefined;
+      },
     );
   }
 }

@@ -67,7 +67,7 @@ export class OpenedLink implements PipeUser, Disposable {
 
   waiting(reason: string): void {
     this.#isOpen = false;
-    clearTimeout(this.#helloTimer);
+    this.#hush();
     this.#options.down(reason);
   }
 
@@ -88,7 +88,7 @@ export class OpenedLink implements PipeUser, Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#helloTimer);
+    this.#hush();
     if (this.#pipe !== undefined) this.#options.plane.close(this.#pipe);
     this.#pipe = undefined;
     this.#shim?.[Symbol.dispose]();
@@ -103,9 +103,14 @@ export class OpenedLink implements PipeUser, Disposable {
   #greeted(datagram: Uint8Array): void {
     const welcome = decodeWelcome(datagram);
     if (welcome === undefined || this.#helloTimer === undefined || !equalBytes(welcome.link, this.#id)) return;
+    this.#hush();
+    this.#options.up(welcome.isKnown);
+  }
+
+  /** HELLO need not be said any more, or cannot be. */
+  #hush(): void {
     clearTimeout(this.#helloTimer);
     this.#helloTimer = undefined;
-    this.#options.up(welcome.isKnown);
   }
 
   #toPipe(datagram: Uint8Array): void {

@@ -2,6 +2,8 @@ import { UtError } from "../core/error.ts";
 import type { StreamCounters } from "../core/streams/counters.ts";
 import { CreditBudget } from "../core/streams/credit.ts";
 import { decodeTagged, encodeTagged } from "../core/streams/tagged-datagram.ts";
+import type { Instant } from "../core/time.ts";
+import { now } from "../io/clock.ts";
 import type { QuicSession, QuicSessionHandlers } from "../io/quic-session.ts";
 import type { QuicStream } from "../io/quic-stream.ts";
 import { LinkStream } from "./link-stream.ts";
@@ -20,6 +22,7 @@ export class StreamConnection implements QuicSessionHandlers {
   readonly #options: StreamConnectionOptions;
   readonly #streams = new Map<number, LinkStream>();
   readonly #budget = new CreditBudget();
+  openedAt: Instant = Number.POSITIVE_INFINITY;
   #session: QuicSession | undefined;
   #opening = 0;
   /** Why this end has closed it. */
@@ -63,6 +66,7 @@ export class StreamConnection implements QuicSessionHandlers {
 
   opened(session: QuicSession): void {
     this.#session = session;
+    this.openedAt = now();
     this.#options.counters.connectionsOpened += 1;
   }
 

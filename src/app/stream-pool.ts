@@ -27,6 +27,8 @@ const POOL_SIZE = 2;
 const PATIENCE_MS = 10_000;
 const FIRST_PAUSE_MS = 250;
 const LAST_PAUSE_MS = 10_000;
+/** A connection that lasted for less was not wanted at the other end: the next one waits as after a failure. */
+const STEADY_MS = 5_000;
 const QUIET_MS = 5_000;
 /** For what is said last to reach the pipe, over loopback. */
 const FAREWELL_MS = 100;
@@ -188,7 +190,6 @@ export class StreamPool implements Streams, Disposable {
       connection.close("shutdown");
       return;
     }
-    this.#failures = 0;
     this.#connections.push(connection);
     this.#options.log.info("streams_up", { peer: this.#options.to, connections: this.#connections.length });
     this.#changed();
@@ -200,9 +201,13 @@ export class StreamPool implements Streams, Disposable {
     this.#connections.splice(at, 1);
     if (this.#connections.length === 0) this.#noneSince = now();
     if (reason !== undefined) this.#problem = reason;
-    const { log, to } = { ...this.#options };
+    const { log, to } = this.#options;
     log.info("streams_down", { peer: to, reason: reason ?? "closed", connections: this.#connections.length });
-    this.#fill();
+    if (reason !== undefined && now() - connection.openedAt < STEADY_MS) this.#fillLater();
+    else {
+      this.#failures = 0;
+      this.#fill();
+    }
   }
 
   #failed(error: unknown): void {
@@ -210,6 +215,11 @@ export class StreamPool implements Streams, Disposable {
     this.#problem = errorMessage(error);
     this.#counters.refuse("handshake");
     this.#log.warn("streams_fail", { err: error });
+    this.#fillLater();
+  }
+
+  #fillLater(): void {
+    if (this.#isOver) return;
     const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures, LAST_PAUSE_MS);
     this.#failures += 1;
     clearTimeout(this.#pause);

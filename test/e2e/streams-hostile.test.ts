@@ -127,6 +127,20 @@ test("an agent that shows another name is not talked to, and the log says why", 
   expect(ends.logbook.has("streams_fail", { peer: "cellar" })).toBe(true);
 });
 
+test("an agent that sends every connection away is not dialled on and on", async () => {
+  using ends = await streamEnds();
+  const pair = new PipePair("home", (plane, pipe, peer) => ends.service.accept(plane, pipe, peer));
+  using _pool = await openStreamPool({
+    ...{ plane: pair.opener, to: "office", service: "socks", identity: await identity({ cn: "neighbour" }) },
+    log: ends.logbook.log("socks"),
+  });
+  const refused = () => ends.service.status().refused.get("wrong_cn") ?? 0;
+  await until("it was sent away, and tried again", () => refused() > 2);
+  await Bun.sleep(200);
+  // Without a pause it would be hundreds.
+  expect(refused()).toBeLessThan(12);
+});
+
 test("garbage at QUIC's door, through a pipe and beside it, costs nobody anything", async () => {
   using ends = await streamEnds();
   const [seed = 0] = fuzzSeeds("garbage", 1);
