@@ -69,6 +69,8 @@ async function compile(outfile: string, commit: string, target: Target | undefin
         outfile: made,
         autoloadDotenv: false,
         autoloadBunfig: false,
+        // node:quic says on stderr, once, that it is experimental, which is for us to know.
+        execArgv: ["--no-warnings"],
         ...(target !== undefined && { target: TARGETS[target] }),
       },
       target: "bun",
