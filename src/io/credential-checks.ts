@@ -2,7 +2,7 @@ import type { KeyObject, X509Certificate } from "node:crypto";
 import { commonNameOf } from "../core/common-name.ts";
 import type { Usage } from "./pki.ts";
 import { findChain } from "./pki-chain.ts";
-import { agentHost } from "./pki-hosts.ts";
+import { AGENT_ZONE } from "./pki-hosts.ts";
 import { daysLeft, formatTime, formatTimeLeft, validityAt } from "./pki-validity.ts";
 
 /** Stable names of what can be wrong, for `ut check --json` and tests. Append-only. */
@@ -209,9 +209,9 @@ function checkHosts(leaf: X509Certificate, cn: string): Found | undefined {
 /** Peers dial an agent by the name that only `--agent` grants. */
 function checkAgent(leaf: X509Certificate, cn: string): Found | undefined {
   const isServer = extendedKeyUsages(leaf)?.includes(USAGE_OIDS.serverAuth) === true;
-  const { value } = agentHost(cn);
-  if (isServer && leaf.checkHost(value) !== undefined) return undefined;
-  const cause = `it is not an agent's (serverAuth for ${value}), which services.socks needs: peers' ut socks would refuse it`;
+  const name = `${cn}.${AGENT_ZONE}`.toLowerCase();
+  if (isServer && leaf.checkHost(name) !== undefined) return undefined;
+  const cause = `it is not an agent's (serverAuth for ${name}), which services.socks needs: peers' ut socks would refuse it`;
   return { at: "cert", reason: "usage", cause, remedy: `issue it with "ut pki issue --cn ${cn} --agent --force"` };
 }
 

@@ -9,7 +9,7 @@ export interface SubjectAltName {
 }
 
 /** Agents are addressed by CN, not by where they are: QUIC wants a DNS name, and this zone can exist nowhere else. */
-const AGENT_ZONE = "ut.internal";
+export const AGENT_ZONE = "ut.internal";
 
 const DNS_LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
 

@@ -4,8 +4,9 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UtError } from "../../../src/core/error.ts";
+import type { CertificateNeed } from "../../../src/io/credential-checks.ts";
 import { type CredentialFiles, examineCredentials, loadCredentials } from "../../../src/io/credentials.ts";
-import { issueNode, type KeyedCertificate, makeCa, type NodeRequest, type Usage } from "../../../src/io/pki.ts";
+import { issueNode, type KeyedCertificate, makeCa, type NodeRequest } from "../../../src/io/pki.ts";
 
 const now = new Date("2030-01-02T03:04:05Z");
 const inDays = (days: number) => new Date(now.getTime() + days * 86_400_000);
@@ -40,7 +41,7 @@ async function write(pems: { ca?: string; cert?: string; key?: string }): Promis
 }
 
 /** Every problem as `reason`, config key and message, with the folder as DIR. */
-async function problems(needs: readonly Usage[] = ["clientAuth"]): Promise<[string, string, string][]> {
+async function problems(needs: readonly CertificateNeed[] = ["clientAuth"]): Promise<[string, string, string][]> {
   const examination = await examineCredentials(files, { needs, now });
   expect(examination.credentials === undefined).toBe(examination.problems.length > 0);
   return examination.problems.map(({ kind, message, details }) => {
@@ -49,7 +50,10 @@ async function problems(needs: readonly Usage[] = ["clientAuth"]): Promise<[stri
   });
 }
 
-async function problemsOf(request: NodeRequest, needs?: readonly Usage[]): Promise<[string, string, string][]> {
+async function problemsOf(
+  request: NodeRequest,
+  needs?: readonly CertificateNeed[],
+): Promise<[string, string, string][]> {
   await write(await issueNode(ca, { now, ...request }));
   return problems(needs);
 }
@@ -324,6 +328,17 @@ describe("the clock", () => {
 });
 
 describe("usages", () => {
+  test("of an agent whose streams peers connect to are a server's, by the agent's name", async () => {
+    expect(await problemsOf({ cn: "office", agent: true }, ["clientAuth", "agent"])).toEqual([]);
+    const refusal = [
+      "usage",
+      "tls.cert",
+      "Cannot use DIR/node.pem as tls.cert: it is not an agent's (serverAuth for office.ut.internal), which services.socks needs: peers' ut socks would refuse it: issue it with \"ut pki issue --cn office --agent --force\"",
+    ] as [string, string, string];
+    expect(await problemsOf({ cn: "office" }, ["clientAuth", "agent"])).toEqual([refusal]);
+    expect(await problemsOf({ cn: "office", hosts: ["office.example"] }, ["agent"])).toEqual([refusal]);
+  });
+
   test("of a client do not make a server", async () => {
     const remedy = 'issue it with "ut pki issue --cn home --host HOST --force"';
     await write({});
