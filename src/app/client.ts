@@ -44,6 +44,7 @@ class Client implements Role {
     this.#udp = await openUdp({
       host,
       port,
+      setting: "udp.listen_addr",
       onDatagram: (datagram, fromPort, fromAddress) => this.#fromLocal(datagram, fromPort, fromAddress),
       onDrop: (reason, count) => {
         down.drops[reason] += count;

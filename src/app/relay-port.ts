@@ -65,6 +65,7 @@ export class RelayPort implements PipeUser, Disposable {
     this.#udp = await openUdp({
       host,
       port,
+      setting: "relay[].listen_addr",
       onDatagram: (datagram, fromPort, from) => this.#fromLocal(datagram, fromPort, from),
       onDrop: (reason, count) => {
         this.dropped += count;

@@ -35,7 +35,7 @@ export async function startProber(
   const { target, listen, ...rest } = options;
   const to = await resolveTarget(target);
   const any = ipFamily(to.address) === 4 ? "0.0.0.0" : "::";
-  const fan = await openFan([{ address: listen?.host ?? any, port: listen?.port ?? 0 }]);
+  const fan = await openFan([{ address: listen?.host ?? any, port: listen?.port ?? 0, setting: "-listen" }]);
   const prober = new Prober({ ...rest, now: now(), to });
   const driven = drive(prober, fan, onEvent);
   // Invariant: the fan was opened with one socket.
@@ -50,7 +50,7 @@ export interface RunningReflector extends Disposable {
 
 /** Throws `io.bind`. */
 export async function startReflector(listen: Address): Promise<RunningReflector> {
-  const fan = await openFan([{ address: listen.host, port: listen.port }]);
+  const fan = await openFan([{ address: listen.host, port: listen.port, setting: "-listen" }]);
   const reflector = new Reflector();
   const driven = drive(reflector, fan, () => {});
   return { counters: reflector.counters, local: fan.local[0]!, [Symbol.dispose]: () => end(driven, fan) };

@@ -1,4 +1,5 @@
-import { errorMessage, UtError } from "../core/error.ts";
+import { UtError } from "../core/error.ts";
+import { bindProblem } from "./bind-problem.ts";
 
 export type Server = Bun.Server<undefined>;
 
@@ -38,17 +39,4 @@ export function listenHttp({ listen, setting, fetch, failed }: HttpListenOptions
 /** A host as it stands in a URL. */
 export function formatHost(host: string): string {
   return host.includes(":") ? `[${host}]` : host;
-}
-
-function bindProblem(cause: unknown): string {
-  switch ((cause as { code?: unknown }).code) {
-    case "EADDRINUSE":
-      return "address in use";
-    case "EADDRNOTAVAIL":
-      return "this machine has no such address";
-    case "EACCES":
-      return "no permission for this port";
-    default:
-      return errorMessage(cause);
-  }
 }

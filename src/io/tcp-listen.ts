@@ -1,5 +1,6 @@
-import { errorMessage, UtError } from "../core/error.ts";
+import { UtError } from "../core/error.ts";
 import { formatEndpoint } from "../core/net/endpoint.ts";
+import { bindProblem } from "./bind-problem.ts";
 import { TCP_SOCKET, TcpConnection } from "./tcp-connection.ts";
 
 export interface TcpListener extends Disposable {
@@ -37,7 +38,7 @@ export function listenTcp(
   } catch (cause) {
     throw new UtError(
       "io.bind",
-      `Cannot listen on TCP ${formatEndpoint({ address: host, port })}: ${errorMessage(cause)}; set ${key}`,
+      `Cannot listen on TCP ${formatEndpoint({ address: host, port })}: ${bindProblem(cause)}; set ${key}`,
       {
         cause,
         details: { host, port },

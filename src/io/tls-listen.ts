@@ -1,10 +1,11 @@
 import type { SocketHandler, TCPSocketListener } from "bun";
-import { errorMessage, UtError } from "../core/error.ts";
+import { UtError } from "../core/error.ts";
 import { formatEndpoint } from "../core/net/endpoint.ts";
 import { HandshakeGate } from "../core/tunnel/handshake-gate.ts";
 import { encodeControl } from "../core/wire/control.ts";
 import { ctrlPdu } from "../core/wire/ctrl-pdu.ts";
 import type { FrameErrorKind } from "../core/wire/pdu.ts";
+import { bindProblem } from "./bind-problem.ts";
 import { HttpsVisitor } from "./https-visitor.ts";
 import type { LaneTransport, OpenLaneHandlers } from "./lane-transport.ts";
 import {
@@ -75,7 +76,7 @@ export function listenTlsLanes(options: ListenOptions, handlers: ListenHandlers)
   } catch (cause) {
     throw new UtError(
       "io.bind",
-      `Cannot listen on TCP ${formatEndpoint({ address: host, port })}: ${errorMessage(cause)}; set tcp.listen_addr to a free address`,
+      `Cannot listen on TCP ${formatEndpoint({ address: host, port })}: ${bindProblem(cause)}; set tcp.listen_addr to a free address`,
       { cause, details: { host, port } },
     );
   }

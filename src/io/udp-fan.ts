@@ -14,6 +14,8 @@ export interface Bind {
   readonly dontFragment?: boolean;
   /** An IPv6 wildcard takes its port for IPv6 alone. */
   readonly ipv6Only?: boolean;
+  /** The config key or flag that names another address, for who cannot have this one. */
+  readonly setting?: string;
 }
 
 /** Several UDP sockets that belong together: those of one machine. Disposal closes all that are left. */

@@ -1,6 +1,7 @@
-import { errorMessage, UtError } from "../core/error.ts";
+import { UtError } from "../core/error.ts";
 import { formatEndpoint } from "../core/net/endpoint.ts";
 import { Pacer } from "../core/tunnel/pacer.ts";
+import { bindProblem } from "./bind-problem.ts";
 import { now } from "./clock.ts";
 import { clearReceiveErrors, setDontFragment, setReceiveBuffer } from "./sockopt.ts";
 import { unlessAborted } from "./unless-aborted.ts";
@@ -21,6 +22,8 @@ export interface UdpOptions {
   readonly dontFragment?: boolean;
   /** An IPv6 wildcard takes its port for IPv6 alone. */
   readonly ipv6Only?: boolean;
+  /** The config key or flag that names another address, for who cannot have this one. */
+  readonly setting?: string;
   /** `datagram` is the receiver's to keep. */
   onDatagram(datagram: Uint8Array, port: number, address: string): void;
   /** Datagrams were dropped: the system refused them, too many waited for the socket, or it was closed. */
@@ -205,7 +208,7 @@ interface Handlers {
 type BunSocket = Bun.udp.Socket<"uint8array"> | Bun.udp.ConnectedSocket<"uint8array">;
 
 async function bind(
-  { host, port, connect, ipv6Only }: UdpOptions,
+  { host, port, connect, ipv6Only, setting }: UdpOptions,
   { data, drain, error }: Handlers,
 ): Promise<BunSocket> {
   // Undocumented: usockets' LIBUS_SOCKET_IPV6_ONLY.
@@ -221,7 +224,8 @@ async function bind(
   } catch (cause) {
     const named = (one: { host: string; port: number }) => formatEndpoint({ address: one.host, port: one.port });
     const towards = connect === undefined ? "" : ` towards ${named(connect)}`;
-    throw new UtError("io.bind", `Cannot bind UDP ${named({ host, port })}${towards}: ${errorMessage(cause)}`, {
+    const remedy = setting === undefined ? "" : `; set ${setting}`;
+    throw new UtError("io.bind", `Cannot bind UDP ${named({ host, port })}${towards}: ${bindProblem(cause)}${remedy}`, {
       cause,
       details: { host, port },
     });

@@ -138,7 +138,9 @@ describe("what cannot start says why", () => {
     });
     await using client = startUt("-config", config.path);
     expect(await client.child.exited).toBe(1);
-    expect(await client.stderr()).toStartWith(`ut: Cannot bind UDP 127.0.0.1:${taken.port}: `);
+    expect(await client.stderr()).toBe(
+      `ut: Cannot bind UDP 127.0.0.1:${taken.port}: address in use; set udp.listen_addr\n`,
+    );
   });
 
   test("a TCP port that is taken: 1", async () => {
@@ -151,7 +153,7 @@ describe("what cannot start says why", () => {
     expect(await server.child.exited).toBe(1);
     expect(await server.stderr()).toMatch(
       new RegExp(
-        `^ut: Cannot listen on TCP 127\\.0\\.0\\.1:${taken.port}: .*; set tcp.listen_addr to a free address\n$`,
+        `^ut: Cannot listen on TCP 127\\.0\\.0\\.1:${taken.port}: address in use; set tcp.listen_addr to a free address\n$`,
       ),
     );
   });

@@ -192,6 +192,6 @@ describe("a listener", () => {
         { host: "127.0.0.1", port, identity: serverIdentity, denyCn: [] },
         { accept: () => new End().handlers, refused: () => {} },
       );
-    expect(again).toThrow(`Cannot listen on TCP 127.0.0.1:${port}: `);
+    expect(again).toThrow(`Cannot listen on TCP 127.0.0.1:${port}: address in use; `);
   });
 });

@@ -214,7 +214,7 @@ describe("opening", () => {
   test("a port that is taken is an error that names it", async () => {
     const { socket } = await openEnd();
     const again = openEnd(undefined, socket.port);
-    await expect(again).rejects.toThrow(`Cannot bind UDP 127.0.0.1:${socket.port}: `);
+    await expect(again).rejects.toThrow(`Cannot bind UDP 127.0.0.1:${socket.port}: address in use`);
     await expect(again).rejects.toMatchObject({ kind: "io.bind", details: { host: "127.0.0.1", port: socket.port } });
   });
 
