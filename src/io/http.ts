@@ -113,7 +113,10 @@ function answer(
   ownHost: string,
   server: Server,
 ): Response | Promise<Response> {
-  const { pathname } = new URL(request.url);
+  // Bun makes the URL of the Host header, whatever stands in there.
+  const url = URL.parse(request.url);
+  if (url === null) return respond(400, "Refused: the Host header is no host\n");
+  const { pathname } = url;
   const route = routes.get(pathname);
   if (route === undefined) return respond(404, `Nothing at ${pathname}; there is ${[...routes.keys()].join(", ")}\n`);
   if (request.method !== "GET" && request.method !== "HEAD") {

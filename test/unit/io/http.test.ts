@@ -36,6 +36,24 @@ function serving(nodes: () => readonly NodeStatus[], some: Partial<HttpOptions> 
   });
 }
 
+/** The whole answer to the head of a request that no client would send. */
+async function askRaw(port: number, head: string): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let answer = "";
+  await Bun.connect({
+    hostname: "127.0.0.1",
+    port,
+    socket: {
+      open: (socket) => void socket.write(`${head}Connection: close\r\n\r\n`),
+      data: (_socket, chunk) => {
+        answer += chunk.toString();
+      },
+      close: () => resolve(answer),
+    },
+  });
+  return promise;
+}
+
 /** Status and body in one value, for whole comparisons. */
 async function get(url: string, init?: RequestInit): Promise<[number, string]> {
   const response = await fetch(url, init);
@@ -350,6 +368,23 @@ test("a mistake of ours is a 500 without its details, and a line in the log", as
     ["http_error", "secret detail"],
     ["http_error", "secret detail"],
   ]);
+});
+
+test("a Host header that is no host is the asker's mistake, not ours", async () => {
+  const lines: string[] = [];
+  const log = createLog({ level: "info", role: "ut", destination: { write: (line) => void lines.push(line) } });
+  await using server = serving(() => [nodeStatus()], { log });
+  for (const host of ["a b", "", "[::1", "x@127.0.0.1"])
+    for (const path of ["/api/status", "/metrics"]) {
+      const [head, body] = (await askRaw(server.port, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n`)).split("\r\n\r\n");
+      expect([host, path, head?.split("\r\n")[0], body]).toEqual([
+        host,
+        path,
+        "HTTP/1.1 400 Bad Request",
+        "Refused: the Host header is no host\n",
+      ]);
+    }
+  expect(lines).toEqual([]);
 });
 
 test("a taken port says which one and what to set; disposal frees it", async () => {
