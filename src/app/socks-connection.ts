@@ -2,7 +2,6 @@ import { errorMessage } from "../core/error.ts";
 import { type Destination, NO_ADDRESS } from "../core/socks/address.ts";
 import { type ExitAnswer, ExitAnswerReader, encodeExitRequest } from "../core/socks/exit-wire.ts";
 import { type Authenticate, ProxyHandshake, type ProxyRequest } from "../core/socks/handshake.ts";
-import type { Reply } from "../core/socks/reply.ts";
 import { type EntryRefusal, type SocksCounters, snake } from "../core/socks/socks-counters.ts";
 import type { Log } from "../io/log.ts";
 import type { TcpConnection } from "../io/tcp-connection.ts";
@@ -188,9 +187,9 @@ export class SocksConnection {
     const { counters } = this.#entry;
     const send = (datagram: Uint8Array) => stream.sendDatagram(datagram);
     const association = await openAssociation({ tcp: this.#tcp, from, counters, send });
-    if (this.#isTcpGone) {
+    if (this.#isTcpGone || this.#stream === undefined) {
       association[Symbol.dispose]();
-      return;
+      throw new Error("it was over before it began");
     }
     this.#association = association;
     this.#say(this.#handshake.reply("succeeded", association.bound));
@@ -207,6 +206,7 @@ export class SocksConnection {
   }
 
   #failAssociation(error: unknown): void {
+    if (this.#isTcpGone) return;
     this.#stream?.reset(STREAM_RESETS.broken);
     this.#refuse("general_failure", this.#handshake.reply("general-failure", NO_ADDRESS), errorMessage(error));
   }
@@ -216,7 +216,7 @@ export class SocksConnection {
     if (this.#isTcpGone) return;
     this.#entry.unreachable(error);
     this.#stream?.reset(STREAM_RESETS.broken);
-    this.#refuse("agent_unreachable", this.#handshake.reply("general-failure" satisfies Reply, NO_ADDRESS));
+    this.#refuse("agent_unreachable", this.#handshake.reply("general-failure", NO_ADDRESS));
   }
 
   #refuse(reason: EntryRefusal, answer: Uint8Array, detail?: string): void {

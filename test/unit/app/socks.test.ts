@@ -93,6 +93,18 @@ describe("a connection", () => {
       return [program, other];
     },
   };
+  test("whose program ends with its request is asked for, and answered", async () => {
+    using server = await tcpServer((program) => {
+      program.socket.on("end", () => program.socket.end(`heard ${program.received}`));
+    });
+    using bed = new SocksBed();
+    const program = await bed.client();
+    const { port } = server;
+    program.socket.end(Buffer.from([5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, port >> 8, port & 0xff, 0x68, 0x69]));
+    expect((await program.ended()).subarray(12).toString()).toBe("heard hi");
+    expect(await program.over()).toBe("cleanly");
+  });
+
   test.each(Object.entries(breaks))("that is broken by %s looks broken", async (_who, breakIt) => {
     const heard = Promise.withResolvers<Program>();
     using server = await tcpServer((program) => heard.resolve(program));
