@@ -36,7 +36,6 @@ const CLOSE_CODE = 1;
 export interface RawSession {
   readonly opened: Promise<{ remote: { port: number }; validationErrorReason?: string }>;
   readonly closed: Promise<void>;
-  readonly destroyed: boolean;
   readonly peerCertificate: X509Certificate | undefined;
   onerror: (error: unknown) => void;
   onstream: (stream: RawStream) => void;
@@ -44,7 +43,6 @@ export interface RawSession {
   createBidirectionalStream(): Promise<RawStream>;
   sendDatagram(payload: Uint8Array): Promise<bigint>;
   close(options: { code: number; type: "application"; reason: string }): Promise<void>;
-  destroy(): void;
 }
 
 /**

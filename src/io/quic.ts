@@ -11,8 +11,8 @@ import {
 } from "./quic-session.ts";
 
 /**
- * QUIC between the two ends of a pipe, on loopback, over `node:quic` (lsquic; experimental in Bun, so these
- * files are all that know it). Mutual TLS 1.3 by the private CA, the dialled end by its agent's name.
+ * QUIC between the two ends of a pipe, on loopback, over `node:quic` (lsquic; experimental in Bun, so these files are all
+ * that know it). Mutual TLS 1.3 by the private CA, the dialled end by its agent's name.
  *
  * What FINDINGS "QUIC" has of its traps: the listener sees sessions without a certificate and must look for one; every
  * promise of every session is handled, since garbage makes sessions too; a failed bind is not thrown; the end of a
@@ -37,8 +37,8 @@ export interface QuicListenerOptions {
 }
 
 /** Streams that a peer may have open on one connection. */
-export const MAX_STREAMS = 1_024;
-export const IDLE_SECONDS = 15;
+const MAX_STREAMS = 1_024;
+const IDLE_SECONDS = 15;
 const ALPN = "ut-streams-1";
 const LOOPBACK = "127.0.0.1";
 const KEEPALIVE_MS = 5_000;
@@ -47,7 +47,6 @@ const HANDSHAKE_MS = 10_000;
 const MAX_SESSIONS = 1_024;
 /** With what a pipe adds, it fits a path of 1,372 bytes, which a tunnel under ours may leave; see `docs/performance.md`. */
 const MAX_PACKET_BYTES = 1_340;
-const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
 
 /** @throws UtError `io.bind` */
 export async function listenQuic(options: QuicListenerOptions): Promise<QuicListener> {
@@ -141,12 +140,7 @@ const COMMON = {
   },
 };
 
-const ENDPOINT = {
-  address: `${LOOPBACK}:0`,
-  maxConnectionsTotal: MAX_SESSIONS,
-  udpReceiveBufferSize: SOCKET_BUFFER_BYTES,
-  udpSendBufferSize: SOCKET_BUFFER_BYTES,
-};
+const ENDPOINT = { address: `${LOOPBACK}:0`, maxConnectionsTotal: MAX_SESSIONS };
 
 /** A session that somebody has begun with the listener: a peer, a stranger, or garbage. */
 async function welcome(raw: RawSession, { accept, refused }: QuicListenerOptions): Promise<void> {
