@@ -1,9 +1,9 @@
-import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { identity } from "../e2e/support/identities.ts";
 import type { Lab } from "./lab.ts";
-import { type Namespace, runCommand } from "./namespace.ts";
+import type { Namespace } from "./namespace.ts";
 import { UtNode } from "./peers.ts";
+import { startSsh } from "./ssh-server.ts";
 import { utBinary } from "./ut-binary.ts";
 import { overlay, UT_SERVER_PORT } from "./ut-tunnel.ts";
 import type { WanLink, WanOptions } from "./wan-link.ts";
@@ -51,7 +51,7 @@ export class SocksWays {
       far.start(name, [process.execPath, join(import.meta.dir, name), ...args]);
     const web = await script("endless.ts", "127.0.0.1").line(/^serving/);
     await script("plain-socks.ts", address, String(PORTS.plain)).line(/^serving/);
-    await startSsh(lab, near, far, address);
+    await startSshProxy(lab, near, far, address);
     await startUt(lab, near, far, address);
     return new SocksWays(near, wan, web.split(" ")[1] ?? "", address);
   }
@@ -81,28 +81,9 @@ async function routedWan(lab: Lab, near: Namespace, far: Namespace, options: Wan
   return wan;
 }
 
-async function startSsh(lab: Lab, near: Namespace, far: Namespace, address: string): Promise<void> {
-  const folder = await lab.subfolder("ssh");
-  const [hostKey, userKey] = [join(folder, "host"), join(folder, "user")];
-  for (const key of [hostKey, userKey]) await runCommand(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key]);
-  await chmod(folder, 0o755);
-  await runCommand(["mkdir", "-p", "/run/sshd"]);
-  const served = {
-    ListenAddress: `${address}:${SSH_PORT}`,
-    HostKey: hostKey,
-    AuthorizedKeysFile: `${userKey}.pub`,
-    StrictModes: "no",
-    UsePAM: "no",
-    PidFile: "none",
-  };
-  const options = (from: Record<string, string>) =>
-    Object.entries(from).flatMap(([key, value]) => ["-o", `${key}=${value}`]);
-  await far
-    .start("sshd", ["/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", ...options(served)])
-    .line(/Server listening/);
-  const asked = { StrictHostKeyChecking: "no", UserKnownHostsFile: "/dev/null", BatchMode: "yes" };
-  const way = ["-F", "none", "-i", userKey, "-p", String(SSH_PORT), "-N", "-D", `127.0.0.1:${PORTS.ssh}`];
-  near.start("ssh", ["ssh", "-v", ...options(asked), ...way, `root@${address}`]);
+async function startSshProxy(lab: Lab, near: Namespace, far: Namespace, address: string): Promise<void> {
+  const ssh = await startSsh(lab, far, address, SSH_PORT);
+  near.start("ssh", [...ssh.slice(0, -1), "-N", "-D", `127.0.0.1:${PORTS.ssh}`, ...ssh.slice(-1)]);
   while ((await near.run(["ss", "-ltnH", `sport = :${PORTS.ssh}`])) === "") await Bun.sleep(20);
 }
 
