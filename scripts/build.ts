@@ -10,7 +10,7 @@
  * where there is no repository (Docker).
  */
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { isMachoSignatureValid, signMacho } from "./macho-signature.ts";
 import { TARGETS, type Target } from "./targets.ts";
@@ -28,16 +28,19 @@ async function main(): Promise<void> {
     },
   });
   const targets = values.all ? (Object.keys(TARGETS) as Target[]) : values.target.map(parseTarget);
-  mkdirSync(values.out, { recursive: true });
+  const out = resolve(values.out);
+  mkdirSync(out, { recursive: true });
+  // Bun names sources as they are seen from here; a build must be the same wherever it is started.
+  process.chdir(ROOT);
   const commit = await findCommit();
 
   const files: string[] = [];
   for (const target of targets.length > 0 ? targets : [undefined]) {
     const name = target === undefined ? "ut" : `ut-${target}`;
-    await compile(join(values.out, name), commit, target);
+    await compile(join(out, name), commit, target);
     files.push(name);
   }
-  if (targets.length > 0) await writeChecksums(values.out, files);
+  if (targets.length > 0) await writeChecksums(out, files);
 }
 
 /** Also under the names that Docker has for the two architectures. */
@@ -59,7 +62,12 @@ async function compile(outfile: string, commit: string, target: Target | undefin
   rmSync(outfile, { force: true });
   const folder = mkdtempSync(join(dirname(outfile), ".build-"));
   const made = join(folder, basename(outfile));
-  const define: Record<string, string> = { UT_COMMIT: JSON.stringify(commit) };
+  const define: Record<string, string> = {
+    UT_COMMIT: JSON.stringify(commit),
+    // Packages find workers beside themselves by it, which nobody starts here; their folder on the machine that builds
+    // would make each machine's binary another one.
+    __dirname: JSON.stringify("/"),
+  };
   if (target !== undefined) define.UT_PLATFORM = JSON.stringify(target);
   try {
     const result = await Bun.build({

@@ -7,7 +7,7 @@
  *     --allow-dirty                                   although the tree has changes
  *     --allow-unproven                                although something cannot be run or checked on this machine
  *
- * For each target: builds it twice, which must give the same bytes; proves it (Linux: a tunnel over loopback, in a root
+ * For each target: builds it in two copies of the tree, which must give the same bytes; proves it (Linux: a tunnel over loopback, in a root
  * with nothing but its C library or under qemu; macOS: a code signature that fits every page); packs it with examples
  * and documents. Then SHA256SUMS over all archives, and a table. Exits with 1 when anything is not as it should be.
  */
@@ -24,6 +24,11 @@ import { TARGETS } from "./targets.ts";
 const ROOT = new URL("..", import.meta.url).pathname;
 /** Beside the binary, in each archive. */
 const COMPANIONS = ["README.md", "CHANGELOG.md", "config", "docs"];
+/** What a build reads. */
+const SOURCES = ["src", "config", "scripts", "package.json", "tsconfig.json", "node_modules"];
+
+/** Names of different length, in case a path gets into what is built. */
+const COPIES = ["one", "and-the-other"] as const;
 
 interface Entry {
   readonly target: string;
@@ -53,6 +58,10 @@ async function main(): Promise<number> {
   mkdirSync(values.out, { recursive: true });
   const work = mkdtempSync(join(tmpdir(), "ut-release-"));
   try {
+    // The second one of the first, lest somebody edits the tree meanwhile.
+    const [one, other] = COPIES;
+    for (const source of SOURCES) cpSync(join(ROOT, source), join(work, one, source), { recursive: true });
+    cpSync(join(work, one), join(work, other), { recursive: true });
     const entries: Entry[] = [];
     for (const target of values.target) entries.push(await release(target, commit, work, values.out));
     const sums = entries.map(({ sha256, archive }) => `${sha256}  ${archive}\n`).join("");
@@ -84,10 +93,10 @@ async function findCommit(allowDirty: boolean): Promise<string | undefined> {
 }
 
 async function release(target: string, commit: string, work: string, out: string): Promise<Entry> {
-  const binary = await build(target, commit, join(work, "first"));
-  const sha256 = await hashOf(binary);
-  if ((await hashOf(await build(target, commit, join(work, "second")))) !== sha256)
-    throw new Error(`${target}: a second build has other bytes: did the tree change meanwhile?`);
+  const [one, other] = COPIES;
+  const binary = await build(target, commit, join(work, one));
+  if ((await hashOf(await build(target, commit, join(work, other)))) !== (await hashOf(binary)))
+    throw new Error(`${target}: a build of the same tree in another folder has other bytes`);
   say(target, "built twice, the same bytes");
   const proof = await prove(target, binary).catch((error: Error) => {
     if (error instanceof Unprovable) say(target, `NOT PROVEN: ${error.message}`);
@@ -112,11 +121,9 @@ function say(target: string, what: string): void {
   console.log(`${target.padEnd(16)}  ${what}`);
 }
 
-async function build(target: string, commit: string, out: string): Promise<string> {
-  await run([process.execPath, join(ROOT, "scripts/build.ts"), "--target", target, "--out", out], {
-    UT_COMMIT: commit,
-  });
-  return join(out, `ut-${target}`);
+async function build(target: string, commit: string, tree: string): Promise<string> {
+  await run([process.execPath, join(tree, "scripts/build.ts"), "--target", target], { UT_COMMIT: commit });
+  return join(tree, "dist", `ut-${target}`);
 }
 
 /** This machine lacks something that the proof needs; the binary may be good. */
