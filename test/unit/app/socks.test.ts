@@ -359,6 +359,36 @@ describe("a UDP association", () => {
   });
 });
 
+test("a peer has 128 associations at a time, and the next one is told so", async () => {
+  using bed = new SocksBed();
+  const request = hex(`${GREETING} 05030001 00000000 0000`);
+  const ask = async () => {
+    const program = await bed.client();
+    program.send(request);
+    return (await program.has(12))[3];
+  };
+  const replies: (number | undefined)[] = [];
+  for (let i = 0; i < 129; i++) replies.push(await ask());
+  expect(replies).toEqual([...Array(128).fill(0), 1]);
+  expect(refusals(bed)).toEqual({ general_failure: 1, "exit crowded": 1 });
+});
+
+test("a connection on which nothing moves for 2 h 4 min breaks at both ends", async () => {
+  using time = drivenTime();
+  const heard = Promise.withResolvers<Program>();
+  using server = await tcpServer((program) => heard.resolve(program));
+  using bed = new SocksBed();
+  const program = await bed.connected(server.port);
+  const other = await heard.promise;
+  time.advance(120 * 60_000);
+  program.send("still here");
+  await other.has(10);
+  time.advance(123 * 60_000);
+  expect(program.closed).toBeUndefined();
+  time.advance(3 * 60_000);
+  expect([await program.over(), await other.over()]).toEqual(["broken", "broken"]);
+});
+
 test("one of too many that have not asked makes room, and too many at all are turned away", async () => {
   using server = await tcpServer(() => {});
   using bed = new SocksBed();
