@@ -27,16 +27,22 @@ export function openSupervisor(log: Log, env: Environment = process.env): Superv
   let watchdog: ReturnType<typeof setInterval> | undefined;
   let isUnreachable = false;
 
+  // Waits, as sd_notify(3) does: a service whose READY=1 is lost is ended as one that never came up.
   function notify(state: string): void {
-    if (!socket || sendUnixDatagram(socket, state) || isUnreachable) return;
+    if (!socket || sendUnixDatagram(socket, state, "wait") || isUnreachable) return;
     isUnreachable = true;
     log.warn("supervisor_unreachable", { socket });
+  }
+
+  /** One of many, for which no datagram has to wait. */
+  function notifyAlive(): void {
+    if (socket) sendUnixDatagram(socket, "WATCHDOG=1", "drop");
   }
 
   return {
     ready(status) {
       notify(`READY=1\nSTATUS=${status.replaceAll("\n", " ")}`);
-      if (watchdogMs !== undefined) watchdog ??= setInterval(() => notify("WATCHDOG=1"), watchdogMs);
+      if (watchdogMs !== undefined) watchdog ??= setInterval(notifyAlive, watchdogMs);
     },
     reloading(reload) {
       notify("RELOADING=1");

@@ -4,22 +4,26 @@ import { closeSocket, openSocket, sendTo } from "./libc.ts";
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
-const SOCK_NONBLOCK = 0o4000;
+const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 /** `sun_path` of Linux `struct sockaddr_un`. */
 const MAX_PATH_BYTES = 108;
 
 /**
  * Sends one datagram to the unix socket at `path`, which Bun has no way to; a leading `@` stands for the NUL of an
- * abstract socket. Linux only. False when nobody receives there, when its buffer is full, or without a C library.
+ * abstract socket. Linux only. False when nobody receives there, or without a C library.
+ *
+ * A receiver that does not read has room for ten (net.unix.max_dgram_qlen). Then `"wait"` blocks this thread until it
+ * does, and `"drop"` is false.
  */
-export function sendUnixDatagram(path: string, text: string): boolean {
+export function sendUnixDatagram(path: string, text: string, whenFull: "wait" | "drop"): boolean {
   const address = process.platform === "linux" ? unixAddress(path) : undefined;
   if (address === undefined) return false;
-  const fd = openSocket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const fd = openSocket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
   try {
-    return sendTo(fd, ownBuffer(new TextEncoder().encode(text)), MSG_NOSIGNAL, address);
+    const flags = whenFull === "wait" ? MSG_NOSIGNAL : MSG_NOSIGNAL | MSG_DONTWAIT;
+    return sendTo(fd, ownBuffer(new TextEncoder().encode(text)), flags, address);
   } finally {
     closeSocket(fd);
   }

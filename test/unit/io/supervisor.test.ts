@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import type { Log } from "../../../src/io/log.ts";
 import { openSupervisor } from "../../../src/io/supervisor.ts";
+import { sendUnixDatagram } from "../../../src/io/unix-datagram.ts";
 import { notifySocket } from "../../e2e/support/notify-socket.ts";
 import { until } from "../../e2e/support/until.ts";
 
@@ -49,6 +51,28 @@ describe.skipIf(process.platform !== "linux")("a supervisor that asks to be told
     Bun.sleepSync(200);
     expect(socket.messages()).toEqual(["READY=1\nSTATUS="]);
     await until("life again", () => socket.messages().includes("WATCHDOG=1"));
+  });
+
+  test("that is slow to listen misses signs of life, and nothing else", async () => {
+    using socket = notifySocket("file");
+    while (sendUnixDatagram(socket.path, "WATCHDOG=1", "drop"));
+    const script = `
+      import { openSupervisor } from ${JSON.stringify(join(import.meta.dir, "../../../src/io/supervisor.ts"))};
+      const supervisor = openSupervisor({ warn: console.log });
+      console.log("telling");
+      supervisor.ready("after all");
+      supervisor.stopping();
+      console.log("told");`;
+    const env = { ...process.env, NOTIFY_SOCKET: socket.path };
+    const child = Bun.spawn([process.execPath, "-e", script], { env, stdout: "pipe", stderr: "inherit" });
+    const output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    expect((await output.read()).value).toBe("telling\n");
+    await until("what it has to tell", () => socket.messages().includes("STOPPING=1\nSTATUS=draining"));
+    expect((await output.read()).value).toBe("told\n");
+    expect(socket.messages().filter((message) => message !== "WATCHDOG=1")).toEqual([
+      "READY=1\nSTATUS=after all",
+      "STOPPING=1\nSTATUS=draining",
+    ]);
   });
 
   test("hears no sign of life that is meant to be another process's", async () => {
