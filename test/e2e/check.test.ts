@@ -595,6 +595,22 @@ test.skipIf(process.platform !== "linux")(
       held(`127.0.0.1:${port} (tcp.listen_addr)`),
       held(`127.0.0.1:${status} (metrics.listen_addr)`),
     ]);
+    // A client or another server beside it, all with the usual status address, would not start.
+    const another = await identity({ cn: "another", hosts: ["127.0.0.1"] });
+    const beside = { ...client(1), metrics: { listen_addr: `127.0.0.1:${status}` } };
+    for (const [who, settings] of [
+      [good, beside],
+      [another, { ...other, ...own }],
+    ] as const)
+      expect((await checked(who, settings)).troubles).toContain(
+        told(
+          "FAILED",
+          "port",
+          `TCP 127.0.0.1:${status} (metrics.listen_addr) is held by ${program} (pid ${pid})`,
+          `ps -p ${pid} -o args`,
+          "or set metrics.listen_addr to another port",
+        ),
+      );
     expect((await fetch(`http://127.0.0.1:${status}/readyz`)).status).toBe(200);
   },
 );

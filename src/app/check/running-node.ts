@@ -3,22 +3,35 @@ import type { Config } from "../../config/schema.ts";
 import { askStatus } from "../../io/ask-status.ts";
 import type { StatusReport } from "../../io/status-report.ts";
 
-/** A node that answers at this config's status address. */
+/** The node of a config, found running at its status address. */
 export interface RunningNode {
   readonly pid: number;
   /** Every port that it tells of, of whatever protocol. */
   readonly ports: ReadonlySet<number>;
 }
 
-/** Asks for it; undefined where nobody answers, or something that is not `ut`. */
-export async function runningNode(config: Config, signal: AbortSignal): Promise<RunningNode | undefined> {
+/**
+ * Asks for it; undefined where nobody answers, something that is not `ut`, or another node: of other roles, or of another
+ * name than `cn`, if that is known.
+ */
+export async function runningNode(
+  config: Config,
+  cn: string | undefined,
+  signal: AbortSignal,
+): Promise<RunningNode | undefined> {
   const { host, port } = config.metrics.listen_addr;
   if (port === 0) return undefined;
   const reachable = isWildcard(host) ? "127.0.0.1" : host;
   const report = await askStatus(formatAddress({ host: reachable, port }), signal).catch(() => undefined);
-  if (report?.pid === undefined) return undefined;
+  if (report?.pid === undefined || !isOf(config, cn, report)) return undefined;
   const ports = listensOf(report).map((text) => Number(text.split(":").at(-1)));
   return { pid: report.pid, ports: new Set([port, ...ports.filter(Number.isInteger)]) };
+}
+
+function isOf({ roles: wanted }: Config, cn: string | undefined, { roles = [] }: Partial<StatusReport>): boolean {
+  const runs = new Set<string>(roles.map(({ role }) => role));
+  const areSame = runs.size === wanted.length && wanted.every((role) => runs.has(role));
+  return areSame && roles.every((role) => cn === undefined || role.cn === cn);
 }
 
 /** `address:port` of whatever it has bound. */

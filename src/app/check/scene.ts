@@ -71,7 +71,7 @@ export class Scene {
 
   /** The node of this config, where it runs on this machine. */
   get node(): Promise<RunningNode | undefined> {
-    this.#node ??= runningNode(this.config, this.signal);
+    this.#node ??= this.#findNode();
     return this.#node;
   }
 
@@ -99,6 +99,11 @@ export class Scene {
   get talks(): Promise<readonly TalkedServer[]> {
     this.#talked ??= this.#talkToAll();
     return this.#talked;
+  }
+
+  async #findNode(): Promise<RunningNode | undefined> {
+    const { credentials } = await this.credentials;
+    return runningNode(this.config, credentials?.cn, this.signal);
   }
 
   async #findRoutes(): Promise<readonly ServerRoute[]> {
