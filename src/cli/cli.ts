@@ -1,3 +1,4 @@
+import { nearest } from "../config/nearest.ts";
 import { errorMessage, UtError } from "../core/error.ts";
 import { flushLog } from "../io/log.ts";
 import type { Command, Terminal } from "./command.ts";
@@ -85,7 +86,9 @@ async function dispatch(argv: readonly string[], terminal: Terminal): Promise<nu
 async function loadCommand(word: string): Promise<Command> {
   const name = VERSION_FLAGS.includes(word) ? "version" : word;
   if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name as keyof typeof COMMANDS]();
-  throw new UtError("usage.unknown-command", `Unknown command "${word}"; ut --help lists them`);
+  const near = nearest(word, Object.keys(COMMANDS));
+  const hint = near === undefined ? "" : `; did you mean "${near}"`;
+  throw new UtError("usage.unknown-command", `Unknown command "${word}"; ut --help lists them${hint}`);
 }
 
 async function overview(): Promise<string> {

@@ -35,7 +35,7 @@ export interface ParsedFlags {
 
 /**
  * Flags of one command. `-config`, `--config` and `-c` are one flag, as the seed wrote it with one dash; so is every
- * other long name. Unknown flags and missing values throw `usage.bad-flag` with the nearest known name.
+ * other long name. Unknown flags and missing values throw `usage.bad-flag` with all names that are known.
  */
 export function parseFlags(argv: readonly string[], flags: Readonly<Record<string, FlagSpec>>): ParsedFlags {
   const args = argv.map((arg) => {

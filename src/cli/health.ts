@@ -1,4 +1,4 @@
-import { errorMessage } from "../core/error.ts";
+import { unanswered } from "../io/ask-status.ts";
 import { fetchNode } from "../io/fetch-node.ts";
 import { type Command, parseFlags, refusePositionals } from "./command.ts";
 import { DEFAULT_STATUS, statusAddress } from "./status-address.ts";
@@ -17,13 +17,13 @@ Asks a running node whether it is well, for a container's health check: a contai
   --addr HOST:PORT   ask this address (${DEFAULT_STATUS})
   --ready            also whether it can do its work: a client whose server cannot be reached is well, but not ready
 
-Exit code: 0 it is, 1 it is not, or nobody answers.`;
+Exit code: 0 it is, 1 it is not, or nobody answers, 130 interrupted.`;
 
 /** A node whose event loop turns answers at once. */
 const TIMEOUT_MS = 5_000;
 const EXIT_FAILED = 1;
 
-/** `ut health`: `/healthz` or `/readyz` as an exit code, with what they said. */
+/** `ut health`: `/healthz` or `/readyz` as an exit code, with what they said. Throws `io.connect`. */
 export const health: Command = {
   name: "health",
   summary: "whether a running node is well, as an exit code",
@@ -34,15 +34,13 @@ export const health: Command = {
     const path = flags.values.ready === true ? "/readyz" : "/healthz";
     const url = `http://${statusAddress(flags, "addr")}${path}`;
     const signal = AbortSignal.any([terminal.signal, AbortSignal.timeout(TIMEOUT_MS)]);
-    try {
-      const response = await fetchNode(url, { signal });
-      const text = (await response.text()).trim();
-      if (response.ok) terminal.out(text);
-      else terminal.err(`${url}: ${response.status} ${text}`);
-      return response.ok ? 0 : EXIT_FAILED;
-    } catch (error) {
-      terminal.err(`${url}: ${error instanceof DOMException ? "no answer in time" : errorMessage(error)}`);
-      return EXIT_FAILED;
-    }
+    const [response, text] = await fetchNode(url, { signal })
+      .then(async (answer) => [answer, (await answer.text()).trim()] as const)
+      .catch((cause: unknown) => {
+        throw terminal.signal.aborted ? cause : unanswered(url, "--addr", cause);
+      });
+    if (response.ok) terminal.out(text);
+    else terminal.err(`${url}: ${response.status} ${text}`);
+    return response.ok ? 0 : EXIT_FAILED;
   },
 };

@@ -73,7 +73,7 @@ async function runConfig(argv: readonly string[], terminal: Terminal, kind: RunK
   if (kind.role !== undefined && !config.roles.includes(kind.role))
     throw new UtError(
       "config.wrong-role",
-      `Cannot run ${path} as ${kind.role}: its role is ${config.roles.join(", ")}`,
+      `Cannot run ${path} as ${kind.role}: its role is ${config.roles.join(", ")}; "ut -config ${path}" runs what it says`,
     );
   const effective = kind.override?.(config, flags) ?? config;
   await runNode(effective, terminal.signal, (onReread) => onHangup(() => onReread(read)));

@@ -54,9 +54,12 @@ test("its address is found in its config, where it listens everywhere, too", asy
 });
 
 test("nobody there is a failure", async () => {
-  const { code, out, err } = await ask("--addr", "127.0.0.1:1");
-  expect({ code, out }).toEqual({ code: 1, out: [] });
-  expect(err.join()).toStartWith("http://127.0.0.1:1/healthz: ");
+  const asked = ask("--addr", "127.0.0.1:1");
+  await expect(asked).rejects.toThrow(
+    `Cannot ask http://127.0.0.1:1/healthz: nobody listens there
+Next: does ut run there?`,
+  );
+  await expect(asked).rejects.toMatchObject({ kind: "io.connect" });
 });
 
 test("a proxy of the environment is not asked", async () => {
