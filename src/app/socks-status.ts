@@ -9,13 +9,17 @@ export function socksStatus(
   problem: string | null = null,
 ): SocksStatus {
   const { open, opened, bytes, datagrams, refused } = counters;
-  const { connections, connectionsOpened, connectionsLost, streams, bufferedBytes } = link;
+  const { connections, connectionsOpened, connectionsLost, streams, streamsEnded, bufferedBytes } = link;
   return {
     open: { ...open },
     opened: { ...opened },
     bytes: { ...bytes },
     datagrams: { ...datagrams },
     refused: Object.fromEntries(refused),
-    link: { connections, connectionsOpened, connectionsLost, streams, bufferedBytes, problem },
+    link: {
+      ...{ connections, connectionsOpened, connectionsLost, streams, streamsEnded, bufferedBytes, problem },
+      refused: Object.fromEntries(link.refused),
+      faults: Object.fromEntries(link.faults),
+    },
   };
 }

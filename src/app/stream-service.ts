@@ -1,5 +1,5 @@
 import type { PipeId } from "../core/peer/peer-event.ts";
-import { StreamCounters } from "../core/streams/counters.ts";
+import { type LinkRefusal, StreamCounters } from "../core/streams/counters.ts";
 import { now } from "../io/clock.ts";
 import { type DebouncedLog, debounced, type Log } from "../io/log.ts";
 import { listenQuic, type QuicCredentials, type QuicListener } from "../io/quic.ts";
@@ -115,7 +115,7 @@ export class StreamService implements Disposable {
     return connection;
   }
 
-  #refused(reason: string, details: Record<string, unknown>): void {
+  #refused(reason: LinkRefusal, details: Record<string, unknown>): void {
     this.#counters.refuse(reason);
     this.#log.warn("streams_refused", { reason, ...details });
   }

@@ -16,6 +16,10 @@ export function socksFamilies(nodes: () => readonly NodeStatus[]): Family[] {
     ofEach((status, labels) => KINDS.map((kind) => ({ labels: { ...labels, kind }, value: pick(status)[kind] })));
   const byDirection = (pick: (status: SocksStatus) => { readonly up: number; readonly down: number }) =>
     ofEach((status, labels) => DIRECTIONS.map((dir) => ({ labels: { ...labels, dir }, value: pick(status)[dir] })));
+  const byName = (label: string, pick: (status: SocksStatus) => Readonly<Record<string, number>>) =>
+    ofEach((status, labels) =>
+      Object.entries(pick(status)).map(([name, value]) => ({ labels: { ...labels, [label]: name }, value })),
+    );
   const one = (pick: (status: SocksStatus) => number) => ofEach((status, labels) => [{ labels, value: pick(status) }]);
   return [
     {
@@ -46,9 +50,7 @@ export function socksFamilies(nodes: () => readonly NodeStatus[]): Family[] {
       name: "ut_socks_refused_total",
       help: "Requests that came to nothing, and datagrams that were dropped, by why",
       type: "counter",
-      samples: ofEach(({ refused }, labels) =>
-        Object.entries(refused).map(([reason, value]) => ({ labels: { ...labels, reason }, value })),
-      ),
+      samples: byName("reason", ({ refused }) => refused),
     },
     {
       name: "ut_socks_links",
@@ -61,6 +63,24 @@ export function socksFamilies(nodes: () => readonly NodeStatus[]): Family[] {
       help: "QUIC connections that ended although neither side wanted it",
       type: "counter",
       samples: one(({ link }) => link.connectionsLost),
+    },
+    {
+      name: "ut_socks_links_refused_total",
+      help: "QUIC connections that did not come about, by why",
+      type: "counter",
+      samples: byName("reason", ({ link }) => link.refused),
+    },
+    {
+      name: "ut_socks_streams_ended_total",
+      help: "Streams that are over: finished, reset by one end, or lost",
+      type: "counter",
+      samples: byName("how", ({ link }) => link.streamsEnded),
+    },
+    {
+      name: "ut_socks_stream_faults_total",
+      help: "Streams that the other end lost as it did not keep to the protocol",
+      type: "counter",
+      samples: byName("kind", ({ link }) => link.faults),
     },
     {
       name: "ut_socks_buffered_bytes",

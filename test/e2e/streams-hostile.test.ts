@@ -56,6 +56,11 @@ class RawPeer implements Disposable {
   }
 }
 
+/** What of it is not zero. */
+function counted(counts: ReadonlyMap<string, number>): [string, number][] {
+  return [...counts].filter(([, count]) => count > 0);
+}
+
 /** Another pipe of `home`'s to the service of `ends`. */
 async function rawPeer(ends: Awaited<ReturnType<typeof streamEnds>>, who: QuicCredentials = homeIdentity) {
   const pair = new PipePair("home", (plane, pipe, peer) => ends.service.accept(plane, pipe, peer));
@@ -78,7 +83,7 @@ test("a certificate of our CA under another name than the pipe's is refused, and
   await peer.dial();
   await until("it is told", () => peer.closed.length > 0);
   expect(peer.closed).toEqual(["not welcome"]);
-  expect([...ends.service.status().refused]).toEqual([["wrong_cn", 1]]);
+  expect(counted(ends.service.status().refused)).toEqual([["wrong_cn", 1]]);
   expect(ends.logbook.find("streams_refused", { reason: "wrong_cn", peer: "neighbour", pipe_of: "home" })).toHaveLength(
     1,
   );
@@ -97,7 +102,7 @@ test("the right name without a pipe is refused: another program of this machine 
   await dialer.dial({ peer: "office", port: ends.service.port }, () => {}, handlers);
   await until("it is told", () => closed.length > 0);
   expect(closed).toEqual(["not welcome"]);
-  expect([...ends.service.status().refused]).toEqual([["wrong_cn", 1]]);
+  expect(counted(ends.service.status().refused)).toEqual([["wrong_cn", 1]]);
 });
 
 test("no certificate, and one of another CA: refused, and counted", async () => {
@@ -122,7 +127,7 @@ test("an agent that shows another name is not talked to, and the log says why", 
     log: ends.logbook.log("socks"),
   });
   expect(pool.open(new StreamUser(), AbortSignal.timeout(200))).rejects.toMatchObject({ kind: "peer-not-reachable" });
-  await until("it has failed", () => pool.status().refused.get("handshake") !== undefined);
+  await until("it has failed", () => (pool.status().refused.get("handshake") ?? 0) > 0);
   expect(pool.problem).toMatch(/Cannot connect to cellar: .*Hostname mismatch/);
   expect(ends.logbook.has("streams_fail", { peer: "cellar" })).toBe(true);
 });
@@ -179,7 +184,7 @@ test.each<[string, readonly Uint8Array[], string]>([
   await until("it is reset", () => closed.length > 0);
   expect(closed).toEqual([0]);
   expect(ends.service.status()).toMatchObject({ streams: 1, streamsEnded: { finished: 0, reset: 0, lost: 1 } });
-  expect([...ends.service.status().faults]).toEqual([[fault as never, 1]]);
+  expect(counted(ends.service.status().faults)).toEqual([[fault, 1]]);
   expect(ends.served.map(({ end }) => end?.type)).toContain("lost");
   good.write([dataHeader(1), Uint8Array.of(1)]);
   await until("the other one works", () => ends.served.some(({ read }) => read === 2));
@@ -230,7 +235,7 @@ test("one pipe carries one link, a peer has sixteen, a link eight connections", 
   for (let i = 0; i < 8; i++) await busy.dial();
   await busy.dial();
   await until("one too many is refused", () => busy.closed.length > 0);
-  expect([...ends.service.status().refused]).toEqual([["no_room", 1]]);
+  expect(counted(ends.service.status().refused)).toEqual([["no_room", 1]]);
   for (let i = 0; i < 20; i++) {
     const pair = new PipePair("home", (plane, pipe, peer) => ends.service.accept(plane, pipe, peer));
     pair.opener.open("office", "socks", { deliver: () => {}, direct: () => {}, closed: () => {} });

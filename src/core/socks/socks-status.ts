@@ -1,3 +1,4 @@
+import type { StreamEndType } from "../streams/counters.ts";
 import type { SocksKind } from "./socks-counters.ts";
 
 /** What one end of `ut socks` tells of itself: the proxy (role socks) or the exit (role agent). A snapshot. */
@@ -18,7 +19,13 @@ export interface SocksLinkStatus {
   readonly connectionsOpened: number;
   /** Ended although nobody wanted it. */
   readonly connectionsLost: number;
+  /** Those that did not come about, by why. */
+  readonly refused: Readonly<Record<string, number>>;
   readonly streams: number;
+  /** By how they ended: as both ends wanted, given up by one, broken. */
+  readonly streamsEnded: Readonly<Record<StreamEndType, number>>;
+  /** Streams that the other end lost as it did not keep to the protocol, by what it did. */
+  readonly faults: Readonly<Record<string, number>>;
   /** Bytes that came in and wait for whoever reads them. */
   readonly bufferedBytes: number;
   /** Why there is no connection to the agent; null where there is one, and at the agent. */

@@ -16,14 +16,16 @@ const DATAGRAM = 4;
 export const MAX_DATAGRAM_BYTES = 65_535;
 
 /** What a peer does who does not keep to the protocol. It costs it the stream. */
-export type StreamFault =
-  | "unknown_frame"
-  | "bad_length"
+export const STREAM_FAULTS = [
+  "unknown_frame",
+  "bad_length",
   /** More DATA than it was allowed. */
-  | "over_credit"
+  "over_credit",
   /** WINDOW upon WINDOW, beyond anything that can be meant. */
-  | "absurd_window"
-  | "after_fin";
+  "absurd_window",
+  "after_fin",
+] as const;
+export type StreamFault = (typeof STREAM_FAULTS)[number];
 
 /** What hears of frames as they come in. Whatever it finds fault with ends the stream. */
 export interface FrameSink {

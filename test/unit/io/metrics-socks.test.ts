@@ -20,6 +20,11 @@ test("each end of ut socks has its series, and no other role has any", () => {
     'counter ut_socks_refused_total{"role":"socks","reason":"crowded"} 1',
     'gauge ut_socks_links{"role":"socks"} 2',
     'counter ut_socks_links_lost_total{"role":"socks"} 1',
+    'counter ut_socks_links_refused_total{"role":"socks","reason":"wrong_cn"} 1',
+    'counter ut_socks_streams_ended_total{"role":"socks","how":"finished"} 5',
+    'counter ut_socks_streams_ended_total{"role":"socks","how":"reset"} 2',
+    'counter ut_socks_streams_ended_total{"role":"socks","how":"lost"} 1',
+    'counter ut_socks_stream_faults_total{"role":"socks","kind":"over_credit"} 1',
     'gauge ut_socks_buffered_bytes{"role":"socks"} 4096',
   ]);
 });

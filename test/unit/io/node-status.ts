@@ -32,7 +32,12 @@ export function socksStatusOf(refusals: readonly string[]): SocksStatus {
     bytes: { up: 1_000, down: 50_000 },
     datagrams: { up: 7, down: 6 },
     refused: Object.fromEntries(refusals.map((refusal) => [refusal, 1])),
-    link: { connections: 2, connectionsOpened: 3, connectionsLost: 1, streams: 3, bufferedBytes: 4_096, problem: null },
+    link: {
+      ...{ connections: 2, connectionsOpened: 3, connectionsLost: 1, streams: 3, bufferedBytes: 4_096, problem: null },
+      refused: { wrong_cn: 1 },
+      streamsEnded: { finished: 5, reset: 2, lost: 1 },
+      faults: { over_credit: 1 },
+    },
   };
 }
 
