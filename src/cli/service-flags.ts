@@ -62,7 +62,7 @@ export function readName(name = "ut"): string {
 }
 
 /** What `-config` and `--binary` say. Throws `config.*` for a file that is no config. */
-export async function readSpec(flags: ParsedFlags, host: ServiceHost, name: string): Promise<ServiceSpec> {
+export async function readSpec(flags: ParsedFlags, host: ServiceHost, name: string, init: Init): Promise<ServiceSpec> {
   const file = stringFlag(flags, "config");
   if (file === undefined)
     throw new UtError("usage.bad-flag", "Cannot tell what the service runs: expected -config FILE");
@@ -73,6 +73,11 @@ export async function readSpec(flags: ParsedFlags, host: ServiceHost, name: stri
   const odd = [configPath, binary, ca_cert, cert, key].find((path) => /\p{Cc}/u.test(path));
   if (odd !== undefined)
     throw new UtError("usage.bad-value", `Cannot use the path ${JSON.stringify(odd)}: no service file can hold it`);
+  if (init === "systemd" && /["'\\]/.test(binary))
+    throw new UtError(
+      "usage.bad-value",
+      `Cannot start ${binary}: systemd runs no program with a quote or a backslash in its path\nNext: install it as ${DEFAULT_BINARY}`,
+    );
   return { name, binary, configPath, config, isConfigOpen: await isOpenToServices(configPath, "read") };
 }
 

@@ -75,7 +75,7 @@ export const service: Command = serviceCommand({
 });
 
 async function install({ flags, terminal, host, init, place, name }: Call): Promise<void> {
-  const spec = await readSpec(flags, host, name);
+  const spec = await readSpec(flags, host, name, init);
   const plan = planOf(init, name, place);
   const text = textOf(init, spec, place);
   if (flags.values["dry-run"] !== true) expectRights(host, init, place);
@@ -102,7 +102,7 @@ async function uninstall({ flags, terminal, host, init, place, name }: Call): Pr
 }
 
 async function print({ flags, terminal, host, init, place, name }: Call): Promise<void> {
-  terminal.out(textOf(init, await readSpec(flags, host, name), place).trimEnd());
+  terminal.out(textOf(init, await readSpec(flags, host, name, init), place).trimEnd());
 }
 
 function callOf(flags: ParsedFlags, terminal: Terminal, host: ServiceHost): Call {

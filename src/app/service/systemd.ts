@@ -66,7 +66,7 @@ function serviceSection({ binary, configPath, config, isConfigOpen }: ServiceSpe
     "[Service]",
     "Type=notify",
     "NotifyAccess=main",
-    `ExecStart=${word(binary)} -config ${file}${isSystem ? " --credentials %d" : ""}`,
+    `ExecStart=${program(binary)} -config ${file}${isSystem ? " --credentials %d" : ""}`,
     ...(isReread ? ["ExecReload=/bin/kill -HUP $MAINPID"] : []),
     "# Its event loop tells every 15 s that it turns; one that hangs is ended and started again.",
     "WatchdogSec=30",
@@ -133,10 +133,18 @@ SystemCallErrorNumber=EPERM
 UMask=0077
 # Not MemoryDenyWriteExecute=: ut compiles JavaScript to machine code while it runs.`;
 
-/** One word of a command line: systemd.service(5) "Command lines", with nothing of it expanded. */
+/** What a command line runs. Variables are not looked for in there, and no path with a quote or a backslash is taken. */
+function program(path: string): string {
+  return quoted(escapeSpecifiers(path));
+}
+
+/** Another word of a command line: systemd.service(5) "Command lines", with nothing of it expanded. */
 function word(text: string): string {
-  const escaped = escapeSpecifiers(text).replaceAll("$", "$$$$");
-  return /^[\w./%$@:+,=-]+$/.test(text) ? escaped : `"${escaped.replace(/["\\]/g, "\\$&")}"`;
+  return quoted(escapeSpecifiers(text).replaceAll("$", "$$$$"));
+}
+
+function quoted(text: string): string {
+  return /^[\w./%$@:+,=-]+$/.test(text) ? text : `"${text.replace(/["\\]/g, "\\$&")}"`;
 }
 
 function escapeSpecifiers(text: string): string {

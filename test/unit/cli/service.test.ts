@@ -161,6 +161,15 @@ Next: install -m 755 DIR/ut /usr/local/bin/ut and then /usr/local/bin/ut service
     );
   });
 
+  test("of a binary that systemd would not run is refused", async () => {
+    const odd = { binary: "/opt/bob's/ut" };
+    expect(await ut("print -config FILE", odd)).toBe(
+      `usage.bad-value: Cannot start /opt/bob's/ut: systemd runs no program with a quote or a backslash in its path
+Next: install it as /usr/local/bin/ut`,
+    );
+    expect(await ut("print --init launchd -config FILE", odd)).toContain("<string>/opt/bob's/ut</string>");
+  });
+
   test("of a key that others can read warns", async () => {
     await chmod(join(folder, "home.key"), 0o644);
     const text = await ut("install --user -config FILE");

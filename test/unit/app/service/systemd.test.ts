@@ -69,9 +69,9 @@ describe("a service of the machine", () => {
   });
 
   test("takes paths for what they are", () => {
-    const odd = { binary: "/opt/u t/ut", configPath: '/etc/50%/$HOME/"ut".yaml', isConfigOpen: true };
+    const odd = { binary: "/opt/u t/$9/5%/ut", configPath: '/etc/50%/$HOME/"ut".yaml', isConfigOpen: true };
     expect(values(systemdUnit(spec("role: server\n", odd), "system"), "ExecStart")).toEqual([
-      '"/opt/u t/ut" -config "/etc/50%%/$$HOME/\\"ut\\".yaml" --credentials %d',
+      '"/opt/u t/$9/5%%/ut" -config "/etc/50%%/$$HOME/\\"ut\\".yaml" --credentials %d',
     ]);
     const hidden = systemdUnit(spec("role: server\n", { ...odd, isConfigOpen: false }), "system");
     expect(values(hidden, "LoadCredential")[0]).toBe('ut.yaml:/etc/50%%/$HOME/"ut".yaml');
