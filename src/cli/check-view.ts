@@ -4,6 +4,7 @@ import type { Config } from "../config/schema.ts";
 import { errorMessage, type UtError } from "../core/error.ts";
 import type { Terminal } from "./command.ts";
 import { LivePanel } from "./live-panel.ts";
+import { printable } from "./printable.ts";
 
 /** What a person, or a script, sees of the checks. */
 export interface CheckView extends CheckWatcher, Disposable {
@@ -85,9 +86,9 @@ const NAME_WIDTH = 13;
 
 /** The verdict, whose it is, what was found; below it what to do. */
 export function formatFinding(finding: Told): string {
-  const line = `${WORDS[finding.verdict].padEnd(WORD_WIDTH)}${finding.check.padEnd(NAME_WIDTH)}${finding.text}`;
+  const line = `${WORDS[finding.verdict].padEnd(WORD_WIDTH)}${finding.check.padEnd(NAME_WIDTH)}${printable(finding.text)}`;
   const remedy = "remedy" in finding ? finding.remedy : [];
-  return [line, ...remedy.map((text) => `${" ".repeat(WORD_WIDTH + NAME_WIDTH)}→ ${text}`)].join("\n");
+  return [line, ...remedy.map((text) => `${" ".repeat(WORD_WIDTH + NAME_WIDTH)}→ ${printable(text)}`)].join("\n");
 }
 
 /** `14 ok, 1 warning, 2 failed, 1 skipped`, without what there is none of. */

@@ -1,3 +1,5 @@
+import { printable } from "./printable.ts";
+
 export type Tone = "plain" | "strong" | "quiet" | "good" | "warn" | "bad" | "up" | "down";
 
 /** A piece of a line that looks the same all along. */
@@ -43,9 +45,4 @@ export function paint(line: StyledLine, { columns, hasColour }: PaintOptions): s
 /** In cells of a terminal, for text in which every character takes one. */
 export function lengthOf(line: StyledLine): number {
   return line.reduce((sum, { text }) => sum + [...text].length, 0);
-}
-
-function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, "\ufffd");
 }

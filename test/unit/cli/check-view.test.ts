@@ -30,6 +30,15 @@ test("lines for a pipe: verdict, check, what was found; below it what to do; the
   ]);
 });
 
+test("what a proxy or a foreign server says moves no cursor and turns no line around", () => {
+  const terminal = fakeTerminal();
+  using view = checkView(terminal, false);
+  view.told([{ ...bad, text: "it said \x1b[2J\u009d0;x\u202e", remedy: ["ask \x07them"] }]);
+  expect(terminal.printed).toEqual([
+    "FAILED   tcp          it said \ufffd[2J\ufffd0;x\ufffd\n                      → ask \ufffdthem",
+  ]);
+});
+
 test("a terminal shows what is waited for, and nothing of it stays", () => {
   const terminal = fakeTerminal({ interactive: true });
   using view = checkView(terminal, false);
