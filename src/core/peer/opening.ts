@@ -7,7 +7,7 @@ import { BINDING, encodeStun } from "../stun/message.ts";
  * How long after the common start each end's checks begin. What comes earlier from the other end begins them as well, so
  * that the responder's, which wait longer, are answers as a rule.
  */
-export const CHECKS_AFTER_MS = { initiator: 20, responder: 100 } as const;
+export const CHECKS_AFTER_MS = { initiator: 20, responder: 250 } as const;
 /** Past our own NAT and not as far as the other one. */
 const OPENING_TTL = 2;
 const MAX_OPENINGS = 8;
