@@ -54,6 +54,8 @@ Next: let your init system run "ut -config FILE", or give --init ${INITS.join(" 
 
 /** What systemd takes as the name of a user, too: systemd.exec(5) "User=". */
 export function readName(name = "ut"): string {
+  if (name === "root")
+    throw new UtError("usage.bad-value", "Cannot use --name root: the service would run as the user of that name");
   if (/^[a-z_][a-z0-9_-]{0,30}$/.test(name)) return name;
   throw new UtError(
     "usage.bad-value",

@@ -7,6 +7,7 @@ export function launchdPlan(name: string, { uid, home }: ServicePlace): ServiceP
   const bootout = ["launchctl", "bootout", `gui/${uid}/${labelOf(name)}`];
   return {
     path,
+    others: [],
     makesFolder: true,
     start: [["launchctl", "bootstrap", `gui/${uid}`, path]],
     replace: [bootout],

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { access, constants, mkdir, readFile, rm } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { UtError } from "../../core/error.ts";
@@ -17,6 +18,9 @@ export interface Hands {
  * belongs to somebody else, before anything was changed; `service.failed` where a command fails.
  */
 export async function installService(plan: ServicePlan, text: string, hands: Hands): Promise<void> {
+  const other = plan.others.find((path) => existsSync(path));
+  if (other !== undefined)
+    throw new UtError("io.file", `Cannot write ${plan.path}: it would replace ${other}\nNext: choose another --name`);
   const existing = await readOwn(plan.path, "replace");
   await expectWritable(plan.path, plan.makesFolder);
   if (existing !== undefined) for (const command of plan.replace) await attempt(command, hands);

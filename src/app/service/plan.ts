@@ -31,6 +31,8 @@ export type CommandLine = readonly string[];
 export interface ServicePlan {
   /** The one file that is written. */
   readonly path: string;
+  /** Where somebody else's service of that name would be, which this one would take the place of. */
+  readonly others: readonly string[];
   /** Whether its folder may be missing, and is made then: a user's, who has no service yet. */
   readonly makesFolder: boolean;
   /** To be run once the file is there: it is known, started now, and at every start of the machine. */

@@ -9,6 +9,8 @@ export function systemdPlan(name: string, { scope, home }: ServicePlace): Servic
   const folder = user ? join(home, ".config/systemd/user") : "/etc/systemd/system";
   return {
     path: join(folder, `${name}.service`),
+    // systemd.unit(5) "Unit File Load Path": what comes with the system has less weight than what is written here.
+    others: ["/usr/local/lib", "/usr/lib", "/lib"].map((lib) => `${lib}/systemd/${scope}/${name}.service`),
     makesFolder: user,
     start: [
       [...systemctl, "daemon-reload"],

@@ -113,6 +113,21 @@ Next: remove it yourself, or choose another --name`;
     expect(ran).toEqual([]);
   });
 
+  test("never in the place of a service of the system, nor as root", async () => {
+    const folder = "/usr/lib/systemd/user";
+    const unit = existsSync(folder)
+      ? (await readdir(folder)).find((one) => /^[a-z][a-z-]*\.service$/.test(one))
+      : undefined;
+    if (unit !== undefined)
+      expect(await ut(`install --user -config FILE --name ${unit.replace(".service", "")}`)).toBe(
+        `io.file: Cannot write HOME/.config/systemd/user/${unit}: it would replace ${folder}/${unit}\nNext: choose another --name`,
+      );
+    expect(await ut("install -config FILE --name root")).toBe(
+      "usage.bad-value: Cannot use --name root: the service would run as the user of that name",
+    );
+    expect(ran).toEqual([]);
+  });
+
   test("says what the init system says when it fails, and what is in place", async () => {
     const text = await ut("install --user -config FILE", {
       run: async ([, ...words]) =>
