@@ -9,6 +9,7 @@ import {
   type StreamFault,
   windowFrame,
 } from "./frame.ts";
+import { WaitingBytes } from "./waiting-bytes.ts";
 
 /** DATA that waits here before its writer is asked to pause. */
 export const SEND_BUFFER_BYTES = 256 * 1024;
@@ -37,9 +38,7 @@ export class FramedStream implements FrameSink {
   #toGrant = 0;
   #fin: "open" | "wanted" | "sent" = "open";
   #owesDrain = false;
-  /** What came in; the first one is taken up to `#inAt`. */
-  readonly #in: Uint8Array[] = [];
-  #inAt = 0;
+  readonly #in = new WaitingBytes();
   readonly #inDatagrams: Uint8Array[] = [];
   #peerFin = false;
   /** Datagrams that came faster than they were fetched. */
@@ -56,7 +55,7 @@ export class FramedStream implements FrameSink {
 
   /** The other end sends no more, and everything was read. */
   get hasEnded(): boolean {
-    return this.#peerFin && this.#in.length === 0;
+    return this.#peerFin && this.#in.isEmpty;
   }
 
   /** Both ends have sent everything. */
@@ -127,19 +126,11 @@ export class FramedStream implements FrameSink {
 
   /** Shows what came in to `take`, which returns how many bytes it took, until there is no more or it takes no more. */
   read(take: (chunk: Uint8Array) => number): void {
-    for (;;) {
-      const [first] = this.#in;
-      if (first === undefined) return;
-      const shown = this.#inAt === 0 ? first : first.subarray(this.#inAt);
-      const taken = take(shown);
+    this.#in.read((chunk) => {
+      const taken = take(chunk);
       this.#toGrant += this.#credit.read(taken);
-      if (taken < shown.length) {
-        this.#inAt += taken;
-        return;
-      }
-      this.#in.shift();
-      this.#inAt = 0;
-    }
+      return taken;
+    });
   }
 
   pollDatagram(): Uint8Array | undefined {
@@ -151,7 +142,8 @@ export class FramedStream implements FrameSink {
     this.#credit.close();
     this.#toGrant = 0;
     this.#fin = "sent";
-    for (const waiting of [this.#out, this.#outDatagrams, this.#in, this.#inDatagrams]) waiting.length = 0;
+    this.#in.clear();
+    for (const waiting of [this.#out, this.#outDatagrams, this.#inDatagrams]) waiting.length = 0;
   }
 
   dataBegins(length: number): StreamFault | undefined {

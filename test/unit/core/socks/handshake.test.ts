@@ -184,6 +184,8 @@ describe("HTTP CONNECT", () => {
     ["no colon", [basic("ann")], "auth_failed"],
     ["no base64", ["Proxy-Authorization: Basic ?"], "auth_failed"],
     ["half a base64", ["Proxy-Authorization: Basic a"], "auth_failed"],
+    ["padding that pads nothing", ["Proxy-Authorization: Basic a="], "auth_failed"],
+    ["too much padding", ["Proxy-Authorization: Basic abc=="], "auth_failed"],
   ])("refuses %s", (_what, fields, fault) => {
     const { answers, ...rest } = run(connect("a:1", ...fields), users);
     expect(rest).toEqual({ type: "refused", fault } as never);

@@ -88,6 +88,45 @@ test("reading lets the sender go on, before anything of our own", () => {
   expect(output(one)).toEqual([windowFrame(2 * FIRST_WINDOW_BYTES), concat([dataHeader(4), utf8("mine")])]);
 });
 
+test("what waits costs about what it is, in however small pieces it came", () => {
+  const one = stream();
+  // A byte of data in each kilobyte: as much as the first window allows.
+  for (let i = 0; i < FIRST_WINDOW_BYTES; i++)
+    one.receive(concat([dataHeader(1), Uint8Array.of(i & 0xff), datagramHeader(1_000), new Uint8Array(1_000)]));
+  const kept = new Set<ArrayBufferLike>();
+  let at = 0;
+  let isRight = true;
+  one.read((chunk) => {
+    kept.add(chunk.buffer);
+    for (const byte of chunk) isRight &&= byte === (at++ & 0xff);
+    return chunk.length;
+  });
+  expect([at, isRight]).toEqual([FIRST_WINDOW_BYTES, true]);
+  const bytes = [...kept].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  expect(bytes).toBeLessThanOrEqual(2 * FIRST_WINDOW_BYTES);
+  expect(kept.size).toBeLessThan(100);
+});
+
+test("small and large pieces keep their order, also while some of them is read", () => {
+  const one = stream();
+  const sizes = [1, 2, 5_000, 3, 3, 700, 4_000, 1, 10_000, 1];
+  const sent = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0)).map((_, i) => i % 251);
+  const received: number[] = [];
+  const take = (most: number) =>
+    one.read((chunk) => {
+      received.push(...chunk.subarray(0, most));
+      return Math.min(most, chunk.length);
+    });
+  let at = 0;
+  for (const size of sizes) {
+    one.receive(concat([dataHeader(size), sent.subarray(at, at + size)]));
+    at += size;
+    take(2);
+  }
+  take(sent.length);
+  expect(Uint8Array.from(received)).toEqual(sent);
+});
+
 test("half-close: its FIN is heard when all was read, and we write on", () => {
   const one = stream();
   one.receive(concat([dataHeader(2), utf8("ab"), finFrame()]));
