@@ -11,7 +11,7 @@
  * with nothing but its C library or under qemu; macOS: a code signature that fits every page); packs it with examples
  * and documents. Then SHA256SUMS over all archives, and a table. Exits with 1 when anything is not as it should be.
  */
-import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -53,6 +53,10 @@ async function main(): Promise<number> {
   });
   const commit = await findCommit(values["allow-dirty"]);
   if (commit === undefined) return 1;
+  if (!isOurs(values.out)) {
+    console.error(`Cannot release into ${values.out}: it holds other things than a release, and would be emptied`);
+    return 1;
+  }
   console.log(`ut ${version}, commit ${commit}: ${values.target.join(", ")}`);
   rmSync(values.out, { recursive: true, force: true });
   mkdirSync(values.out, { recursive: true });
@@ -75,6 +79,12 @@ async function main(): Promise<number> {
   } finally {
     rmSync(work, { recursive: true });
   }
+}
+
+/** Whether a folder may be emptied: an earlier release, whole or not, or nothing. */
+function isOurs(folder: string): boolean {
+  if (!existsSync(folder)) return true;
+  return readdirSync(folder).every((name) => name === "SHA256SUMS" || /^ut-.*\.tar\.gz$/.test(name));
 }
 
 /** HEAD; undefined, with the reason on stderr, where a release of this tree could never be made again. */

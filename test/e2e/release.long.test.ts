@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { version } from "../../package.json";
@@ -44,6 +44,19 @@ describeWith(["apt-get", "pip"], "a release", () => {
     for (const file of ["README.md", "config/client.yaml", "config/grafana/ut-dashboard.json", "docs/operating.md"])
       expect(list).toContain(`/${file}\n`);
   }, 300_000);
+
+  test("empties no folder of other things", async () => {
+    const other = mkdtempSync(join(tmpdir(), "ut-other-"));
+    writeFileSync(join(other, "thesis.txt"), "");
+    const { code, err } = await release("--allow-dirty", "--out", other);
+    const left = readdirSync(other);
+    rmSync(other, { recursive: true });
+    expect({ code, err, left }).toEqual({
+      code: 1,
+      err: `Cannot release into ${other}: it holds other things than a release, and would be emptied\n`,
+      left: ["thesis.txt"],
+    });
+  });
 
   test("of what nobody knows is refused", async () => {
     const { code, err } = await release("--allow-dirty", "--target", "plan9-mips");
