@@ -108,7 +108,7 @@ class LiveView implements Disposable {
       return [
         { text: `No answer from ${this.#options.address}: ${this.#problem}; trying again. q quits`, tone: "bad" },
       ];
-    const more = below > 0 ? `, ${below} more lines below` : "";
+    const more = below > 0 ? `, ${below} more ${below === 1 ? "line" : "lines"} below` : "";
     return [{ text: `${this.#options.address}, live. q quits, arrows scroll${more}`, tone: "quiet" }];
   }
 }
