@@ -60,13 +60,14 @@ export class BadCertificate extends Error {}
 export class OpeningSession implements QuicSession {
   peer = "";
   remotePort = 0;
+  /** What the other end, or silence, ended it with; undefined while it is open, and where this end has closed it. */
+  endedWith: string | undefined;
   readonly #raw: RawSession;
   #handlers: QuicSessionHandlers | undefined;
   /** What came with the end of the handshake, before there was anybody to have it. */
   readonly #early: QuicStream[] = [];
   #pulse: Timer | undefined;
   #isOver = false;
-  #endedWith: string | undefined;
 
   constructor(raw: RawSession) {
     this.#raw = raw;
@@ -110,7 +111,7 @@ export class OpeningSession implements QuicSession {
     this.#handlers = handlers;
     handlers.opened(this);
     for (const stream of this.#early.splice(0)) handlers.stream(stream);
-    if (this.#isOver) handlers.closed(this.#endedWith);
+    if (this.#isOver) handlers.closed(this.endedWith);
   }
 
   async openStream(): Promise<QuicStream> {
@@ -142,7 +143,7 @@ export class OpeningSession implements QuicSession {
     if (this.#isOver) return;
     this.#isOver = true;
     clearInterval(this.#pulse);
-    this.#endedWith = reason;
+    this.endedWith = reason;
     this.#handlers?.closed(reason);
   }
 }

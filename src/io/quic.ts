@@ -164,6 +164,8 @@ async function opened(raw: RawSession, peer: string, handlers: QuicSessionHandle
     await session.opened();
     if (session.peer !== peer) throw new BadCertificate(`it is ${session.peer}`);
     await session.beat();
+    // An agent that does not want this end says so only after the handshake.
+    if (session.endedWith !== undefined) throw new Error(session.endedWith);
   } catch (error) {
     session.close("bad certificate");
     throw error;

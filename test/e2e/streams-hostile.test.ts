@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { connect } from "node:quic";
 import { type OpenedLink, openLink } from "../../src/app/opened-link.ts";
 import { openStreamPool } from "../../src/app/stream-pool.ts";
@@ -6,7 +6,7 @@ import { FIRST_WINDOW_BYTES } from "../../src/core/streams/credit.ts";
 import { dataHeader, finFrame } from "../../src/core/streams/frame.ts";
 import { encodeHello } from "../../src/core/streams/link-greeting.ts";
 import { type QuicCredentials, QuicDialer } from "../../src/io/quic.ts";
-import type { QuicSession } from "../../src/io/quic-session.ts";
+import { OpeningSession, type QuicSession } from "../../src/io/quic-session.ts";
 import type { QuicStream } from "../../src/io/quic-stream.ts";
 import { utf8 } from "../bytes.ts";
 import { fuzzSeeds, Random } from "../random.ts";
@@ -144,6 +144,19 @@ test("an agent that sends every connection away is not dialled on and on", async
   await Bun.sleep(200);
   // Without a pause it would be hundreds.
   expect(refused()).toBeLessThan(12);
+});
+
+test("a connection that ends while it is being opened is none", async () => {
+  using ends = await streamEnds();
+  const pair = new PipePair("home", (plane, pipe, peer) => ends.service.accept(plane, pipe, peer));
+  // It is sent away meanwhile.
+  using _ = spyOn(OpeningSession.prototype, "beat").mockImplementation(() => Bun.sleep(50));
+  using pool = await openStreamPool({
+    ...{ plane: pair.opener, to: "office", service: "socks", identity: await identity({ cn: "neighbour" }) },
+    log: ends.logbook.log("socks"),
+  });
+  await until("both have failed", () => (pool.status().refused.get("handshake") ?? 0) > 1);
+  expect([pool.status().connections, pool.problem]).toEqual([0, "Cannot connect to office: not welcome"]);
 });
 
 test("garbage at QUIC's door, through a pipe and beside it, costs nobody anything", async () => {
