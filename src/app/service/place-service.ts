@@ -94,7 +94,7 @@ async function insist(command: CommandLine, { path }: ServicePlan, { run, say }:
   if (code === 0) return;
   throw new UtError(
     "service.failed",
-    `Cannot start the service: "${text}" ended with ${code}\n${output.trim()}\n${path} is in place; "ut service uninstall" removes it`,
+    `Cannot start the service: "${text}" ended with ${code}\n${output.trim()}\n${path} is in place; "ut service uninstall" with the same flags removes it`,
     { details: { command: text, code } },
   );
 }

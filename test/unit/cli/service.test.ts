@@ -135,7 +135,7 @@ Next: remove it yourself, or choose another --name`;
     });
     expect(text).toEndWith(`service.failed: Cannot start the service: "systemctl --user restart ut" ended with 1
 Job failed. See journalctl.
-HOME/.config/systemd/user/ut.service is in place; "ut service uninstall" removes it`);
+HOME/.config/systemd/user/ut.service is in place; "ut service uninstall" with the same flags removes it`);
   });
 
   test("says so where the program of the init system is missing", async () => {
