@@ -7,6 +7,7 @@ import { type ExitFault, snake } from "../core/socks/socks-counters.ts";
 import { interleave, type ResolvedAddress, race, resolveAll } from "../io/happy-eyeballs.ts";
 import type { TcpConnection } from "../io/tcp-connection.ts";
 import { type DialFailure, dialTcp } from "../io/tcp-dial.ts";
+import { unlessAborted } from "../io/unless-aborted.ts";
 
 export type Looked =
   /** At least one, in canonical text; each of them may be connected to. */
@@ -21,6 +22,11 @@ export type Dialled =
 const DIAL_MS = 15_000;
 /** Names that are being looked up. The system's resolver cannot be stopped, so what was given up counts, too. */
 const MAX_LOOKUPS = 256;
+
+/** Connections that are being tried; the system cannot be stopped here either. */
+const MAX_DIALS = 2_048;
+/** Of one name. */
+const MAX_ADDRESSES = 8;
 
 const REPLIES: Readonly<Record<DialFailure, readonly [ExitFault, Reply]>> = {
   refused: ["refused", "refused"],
@@ -37,11 +43,18 @@ const REPLIES: Readonly<Record<DialFailure, readonly [ExitFault, Reply]>> = {
 export class ExitDialer {
   readonly #policy: ExitPolicy;
   readonly #resolve: (host: string) => Promise<ResolvedAddress[]>;
+  readonly #dial: typeof dialTcp;
   #lookups = 0;
+  #dials = 0;
 
-  constructor(policy: ExitPolicy, resolve: (host: string) => Promise<ResolvedAddress[]> = resolveAll) {
+  constructor(
+    policy: ExitPolicy,
+    resolve: (host: string) => Promise<ResolvedAddress[]> = resolveAll,
+    dial: typeof dialTcp = dialTcp,
+  ) {
     this.#policy = policy;
     this.#resolve = resolve;
+    this.#dial = dial;
   }
 
   /** Why `address`, which `name` led to if one did, may not be reached; undefined: it may. */
@@ -68,15 +81,25 @@ export class ExitDialer {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(DIAL_MS)]);
     const looked = await this.look(to, limit);
     if (!looked.ok) return looked;
+    if (this.#dials >= MAX_DIALS) return { ok: false, fault: "crowded", reply: "general-failure" };
     const addresses = looked.addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
+    const first = interleave(addresses).slice(0, MAX_ADDRESSES);
     try {
-      const attempt = ({ address }: ResolvedAddress, abandoned: AbortSignal) => dialTcp(address, to.port, abandoned);
-      return { ok: true, connection: await race(interleave(addresses), attempt, { signal: limit }) };
+      const attempt = ({ address }: ResolvedAddress, abandoned: AbortSignal) =>
+        this.#attempt(address, to.port, abandoned);
+      return { ok: true, connection: await race(first, attempt, { signal: limit }) };
     } catch (error) {
       const failure = limit.aborted ? "timed-out" : failureOf(error);
       const [fault, reply] = REPLIES[failure];
       return { ok: false, fault, reply };
     }
+  }
+
+  #attempt(address: string, port: number, abandoned: AbortSignal): Promise<TcpConnection> {
+    this.#dials += 1;
+    return this.#dial(address, port, abandoned, () => {
+      this.#dials -= 1;
+    });
   }
 
   async #lookUp(host: string, signal: AbortSignal): Promise<string[] | keyof typeof LOOKUP_REPLIES> {
@@ -85,14 +108,11 @@ export class ExitDialer {
     const lookup = this.#resolve(host).finally(() => {
       this.#lookups -= 1;
     });
-    try {
-      const found = await Promise.race([lookup, aborted(signal)]);
-      const addresses = found.flatMap(({ address }) => canonicalIp(address) ?? []);
-      return addresses.length === 0 ? "resolve" : addresses;
-    } catch {
-      lookup.catch(() => {});
-      return signal.aborted ? "timeout" : "resolve";
-    }
+    const found = lookup.catch(() => []);
+    await unlessAborted(found, signal);
+    if (signal.aborted) return "timeout";
+    const addresses = (await found).flatMap(({ address }) => canonicalIp(address) ?? []);
+    return addresses.length === 0 ? "resolve" : addresses;
   }
 }
 
@@ -100,12 +120,4 @@ const LOOKUP_REPLIES = { crowded: "general-failure", resolve: "host-unreachable"
 
 function failureOf(error: unknown): DialFailure {
   return error instanceof UtError ? ((error.details.failure as DialFailure | undefined) ?? "refused") : "refused";
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  if (signal.aborted) reject(signal.reason);
-  else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  promise.catch(() => {});
-  return promise;
 }

@@ -7,9 +7,15 @@ export type DialFailure = "refused" | "network-unreachable" | "host-unreachable"
 
 /**
  * A TCP connection to an address, never a name; it waits for its `start`. When `signal` fires, the dial is given up, or
- * the connection reset. Throws `io.connect`; `details.failure` is a `DialFailure`.
+ * the connection reset. Throws `io.connect`; `details.failure` is a `DialFailure`. `settled` is told when the system is
+ * done with it: one that was given up holds its socket until then, which may be two minutes.
  */
-export async function dialTcp(address: string, port: number, signal: AbortSignal): Promise<TcpConnection> {
+export async function dialTcp(
+  address: string,
+  port: number,
+  signal: AbortSignal,
+  settled: () => void = () => {},
+): Promise<TcpConnection> {
   const connection = new TcpConnection();
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const abort = () => {
@@ -33,6 +39,7 @@ export async function dialTcp(address: string, port: number, signal: AbortSignal
   });
   // The failure of a dial that was given up is nobody's.
   for (const unheard of [dialled, aborted]) unheard.catch(() => {});
+  void dialled.then(settled, settled);
   try {
     await Promise.race([aborted, dialled]);
     return connection;

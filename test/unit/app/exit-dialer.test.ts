@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { ExitDialer } from "../../../src/app/exit-dialer.ts";
+import { UtError } from "../../../src/core/error.ts";
 import { ExitPolicy } from "../../../src/core/socks/exit-policy.ts";
 import { parseExitRule } from "../../../src/core/socks/exit-rule.ts";
 import { tcpServer } from "./socks-bed.ts";
@@ -85,4 +86,35 @@ test("the next address is tried when one refuses", async () => {
   const dialled = await exit.dial({ host: "a.example", port: server.port }, never);
   expect(dialled.ok && dialled.connection.remoteAddress).toBe("127.0.0.1");
   if (dialled.ok) dialled.connection.reset();
+});
+
+test("connections that were given up count until the system lets go of them, and too many are turned away", async () => {
+  const policy = new ExitPolicy({ rules: [], ownAddresses: () => [] });
+  const letGo: (() => void)[] = [];
+  const exit = new ExitDialer(policy, undefined, async (_address, _port, _signal, settled = () => {}) => {
+    letGo.push(settled);
+    throw new UtError("io.connect", "given up", { details: { failure: "timed-out" } });
+  });
+  const dial = async () => {
+    const dialled = await exit.dial({ host: "8.8.8.8", port: 80 }, never);
+    return dialled.ok ? undefined : dialled.fault;
+  };
+  for (let i = 0; i < 2_048; i++) expect(await dial()).toBe("timeout");
+  expect(await dial()).toBe("crowded");
+  letGo[0]?.();
+  expect([await dial(), letGo.length]).toEqual(["timeout", 2_049]);
+});
+
+test("lookups leave nothing behind on a signal that lives on", async () => {
+  const exit = dialer([], async () => ["8.8.8.8"]);
+  const { signal } = new AbortController();
+  let listeners = 0;
+  signal.addEventListener = () => {
+    listeners += 1;
+  };
+  signal.removeEventListener = () => {
+    listeners -= 1;
+  };
+  for (const host of ["a.example", "b.example"]) await exit.look({ host, port: 80 }, signal);
+  expect(listeners).toBe(0);
 });
