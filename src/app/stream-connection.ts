@@ -13,6 +13,8 @@ export interface StreamConnectionOptions {
   readonly counters: StreamCounters;
   /** What comes of streams that the other end opens; without it they are refused. */
   readonly accept?: AcceptStream;
+  /** What its streams share with those of the same peer's other connections. */
+  readonly budget?: CreditBudget;
   /** Once; its streams are over already. `undefined`: this end has closed it. */
   readonly closed: (reason: string | undefined) => void;
 }
@@ -21,7 +23,7 @@ export interface StreamConnectionOptions {
 export class StreamConnection implements QuicSessionHandlers {
   readonly #options: StreamConnectionOptions;
   readonly #streams = new Map<number, LinkStream>();
-  readonly #budget = new CreditBudget();
+  readonly #budget: CreditBudget;
   openedAt: Instant = Number.POSITIVE_INFINITY;
   #session: QuicSession | undefined;
   #opening = 0;
@@ -30,6 +32,7 @@ export class StreamConnection implements QuicSessionHandlers {
 
   constructor(options: StreamConnectionOptions) {
     this.#options = options;
+    this.#budget = options.budget ?? new CreditBudget();
   }
 
   /** Streams that are open, or are being opened. */

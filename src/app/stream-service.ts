@@ -1,5 +1,6 @@
 import type { PipeId } from "../core/peer/peer-event.ts";
 import { type LinkRefusal, StreamCounters } from "../core/streams/counters.ts";
+import { CreditBudget } from "../core/streams/credit.ts";
 import { now } from "../io/clock.ts";
 import { type DebouncedLog, debounced, type Log } from "../io/log.ts";
 import { listenQuic, type QuicCredentials, type QuicListener } from "../io/quic.ts";
@@ -38,7 +39,8 @@ export class StreamService implements Disposable {
   readonly #options: StreamServiceOptions;
   readonly #log: DebouncedLog;
   readonly #counters = new StreamCounters();
-  readonly #connections = new Set<StreamConnection>();
+  /** Each with the peer's budget: what a peer can make us keep does not grow with the connections that it has. */
+  readonly #connections = new Map<StreamConnection, { readonly peer: string; readonly budget: CreditBudget }>();
   #listener: QuicListener | undefined;
   #links: AnsweredLinks | undefined;
 
@@ -63,7 +65,7 @@ export class StreamService implements Disposable {
   }
 
   status(): StreamLinkStatus {
-    return streamLinkStatus(this.#counters, this.#connections);
+    return streamLinkStatus(this.#counters, this.#connections.keys());
   }
 
   /** Where QUIC listens, on loopback. */
@@ -78,12 +80,12 @@ export class StreamService implements Disposable {
 
   /** Tells every peer that this end goes; before its pipes do. */
   async end(): Promise<void> {
-    for (const connection of [...this.#connections]) connection.close("shutdown");
+    for (const connection of [...this.#connections.keys()]) connection.close("shutdown");
     await tick(FAREWELL_MS);
   }
 
   [Symbol.dispose](): void {
-    for (const connection of [...this.#connections]) connection.close("shutdown");
+    for (const connection of [...this.#connections.keys()]) connection.close("shutdown");
     this.#listener?.[Symbol.dispose]();
     this.#links?.[Symbol.dispose]();
     this.#log.flush();
@@ -100,8 +102,9 @@ export class StreamService implements Disposable {
       return undefined;
     }
     const { peer } = session;
+    const budget = this.#budgetOf(peer);
     const connection: StreamConnection = new StreamConnection({
-      counters: this.#counters,
+      ...{ counters: this.#counters, budget },
       accept: this.#options.accept,
       closed: (reason) => {
         this.#connections.delete(connection);
@@ -110,9 +113,14 @@ export class StreamService implements Disposable {
       },
     });
     link.connected();
-    this.#connections.add(connection);
+    this.#connections.set(connection, { peer, budget });
     this.#options.log.info("streams_up", { peer });
     return connection;
+  }
+
+  #budgetOf(peer: string): CreditBudget {
+    for (const one of this.#connections.values()) if (one.peer === peer) return one.budget;
+    return new CreditBudget();
   }
 
   #refused(reason: LinkRefusal, details: Record<string, unknown>): void {

@@ -2,7 +2,7 @@ import { expect, spyOn, test } from "bun:test";
 import { connect } from "node:quic";
 import { type OpenedLink, openLink } from "../../src/app/opened-link.ts";
 import { openStreamPool } from "../../src/app/stream-pool.ts";
-import { FIRST_WINDOW_BYTES } from "../../src/core/streams/credit.ts";
+import { CreditBudget, FIRST_WINDOW_BYTES } from "../../src/core/streams/credit.ts";
 import { dataHeader, finFrame } from "../../src/core/streams/frame.ts";
 import { encodeHello } from "../../src/core/streams/link-greeting.ts";
 import { type QuicCredentials, QuicDialer } from "../../src/io/quic.ts";
@@ -221,6 +221,19 @@ test("a peer that sends on and on without leave never has more kept than it was 
   await until("it is reset", () => closed.length > 0);
   expect(most).toBeLessThanOrEqual(4 * FIRST_WINDOW_BYTES);
   expect(ends.service.status()).toMatchObject({ streams: 0, bufferedBytes: 0 });
+});
+
+test("more connections do not get a peer more memory", async () => {
+  using joined = spyOn(CreditBudget.prototype, "join");
+  using ends = await streamEnds();
+  using peer = await rawPeer(ends);
+  for (let i = 0; i < 3; i++) {
+    const stream = await (await peer.dial()).openStream();
+    started(stream);
+    stream.write([dataHeader(1), Uint8Array.of(0)]);
+  }
+  await until("the service has them", () => ends.served.length === 3);
+  expect(new Set(joined.mock.contexts).size).toBe(1);
 });
 
 test("QUIC's end of a stream without FIN is no end", async () => {

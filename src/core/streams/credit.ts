@@ -2,10 +2,10 @@
 export const FIRST_WINDOW_BYTES = 64 * 1024;
 /** What a stream's sender may be ahead of its reader: 4 MiB fill 800 Mbit/s over a round trip of 40 ms. */
 export const MAX_WINDOW_BYTES = 4 * 1024 * 1024;
-/** What all streams of one connection may be ahead of their readers beyond their first windows. */
+/** What all streams of one peer's connections may be ahead of their readers beyond their first windows. */
 export const BUDGET_BYTES = 64 * 1024 * 1024;
 
-/** What the streams of one connection share: each may have its part, and all together no more than there is. */
+/** What the streams of one peer share, of one connection where this end has dialled: each may have its part, and all together no more than there is. */
 export class CreditBudget {
   #streams = 0;
   /** Given beyond first windows, and not used up yet. */
