@@ -6,6 +6,7 @@ import type { ExitFault, SocksCounters } from "../core/socks/socks-counters.ts";
 import { decodeAddressed, encodeAddressed } from "../core/socks/udp-header.ts";
 import type { Instant } from "../core/time.ts";
 import { now } from "../io/clock.ts";
+import { localAddressTowards } from "../io/interfaces.ts";
 import { openUdp, type UdpSocket } from "../io/udp.ts";
 import type { ExitDialer } from "./exit-dialer.ts";
 import { FlowTimer } from "./flow-timer.ts";
@@ -75,7 +76,8 @@ export class ExitAssociation implements Disposable {
   async #sendByName(destination: Destination, payload: Uint8Array): Promise<void> {
     const found = await this.#look(destination);
     if (typeof found === "string") this.#options.refused(found);
-    else if (found[0] !== undefined) this.#send(found[0], destination.port, payload, destination.host);
+    else if (found[0] === undefined) this.#options.refused("network_unreachable");
+    else this.#send(found[0], destination.port, payload, destination.host);
   }
 
   #look(destination: Destination): Name["addresses"] {
@@ -83,7 +85,12 @@ export class ExitAssociation implements Disposable {
     const known = this.#names.get(key);
     if (known !== undefined && known.until > now()) return known.addresses;
     const looked = this.#options.dialer.look(destination, this.#ended.signal);
-    const addresses = looked.then((answer) => (answer.ok ? answer.addresses : answer.fault));
+    const addresses: Name["addresses"] = looked.then(async (answer) => {
+      if (answer.ok) return withRoute(answer.addresses, destination.port);
+      // The next datagram may have more luck.
+      if (this.#names.get(key)?.addresses === addresses) this.#names.delete(key);
+      return answer.fault;
+    });
     this.#names.delete(key);
     this.#names.set(key, { until: now() + NAME_MS, addresses });
     const [oldest] = this.#names.keys();
@@ -162,4 +169,10 @@ export class ExitAssociation implements Disposable {
     for (const socket of this.#sockets.values()) if (!(socket instanceof Promise)) socket[Symbol.dispose]();
     this.#sockets.clear();
   }
+}
+
+/** Those that there is a route to: a name with IPv6 is no use to an agent without. */
+async function withRoute(addresses: readonly string[], port: number): Promise<readonly string[]> {
+  const local = await Promise.all(addresses.map((address) => localAddressTowards({ address, port })));
+  return addresses.filter((_, index) => local[index] !== undefined);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { connect } from "node:net";
+import { ipFamily } from "../../../src/core/net/ip.ts";
 import { decodeUdp, encodeUdp } from "../../../src/core/socks/udp-header.ts";
 import { hex } from "../../bytes.ts";
 import { udpEnd } from "../../e2e/support/udp-end.ts";
@@ -356,6 +357,35 @@ describe("a UDP association", () => {
     expect(decodeUdp(end.received[2] ?? hex(""))).toMatchObject({
       destination: { host: "127.0.0.1", port: echo.port },
     });
+  });
+
+  const askByName = async (bed: SocksBed) => {
+    using echo = await udpEnd({ echo: true });
+    using end = await udpEnd();
+    const { port } = await associate(bed);
+    await until("an answer", () => {
+      end.sendTo(port, encodeUdp({ host: "dns.example", port: echo.port }, Uint8Array.of(1)));
+      return end.received.length > 0;
+    });
+  };
+
+  test("sends to the first address of a name that there is a route to", async () => {
+    // Link-local without an interface: there is none, on any machine.
+    const resolve = async () => ["fe80::1", "127.0.0.1"].map((address) => ({ address, family: ipFamily(address) }));
+    using bed = new SocksBed({ destinations: ["fe80::/10", "127.0.0.1"], resolve });
+    await askByName(bed);
+  });
+
+  test("looks a name up again that it could not look up", async () => {
+    let lookups = 0;
+    const resolve = async () => {
+      lookups += 1;
+      if (lookups === 1) throw new Error("no answer");
+      return [{ address: "127.0.0.1", family: 4 }];
+    };
+    using bed = new SocksBed({ resolve });
+    await askByName(bed);
+    expect(lookups).toBe(2);
   });
 });
 
