@@ -3,12 +3,13 @@
  * real client role so often, and has a datagram of each come back before the next one dials. Then `up N`; then every
  * client sends at a steady pace until stdin ends, and `done SENT BACK` is the last line.
  */
-import { startClient } from "../../src/app/client.ts";
+
 import { loopbackClient } from "../../src/app/loopback.ts";
 import type { Role } from "../../src/app/role.ts";
+import { startClient } from "../../src/app/tunnel/client.ts";
 import { until } from "../../src/app/wait.ts";
-import { createLog } from "../../src/io/log.ts";
-import { issueNode, type KeyedCertificate } from "../../src/io/pki.ts";
+import { createLog } from "../../src/io/log/log.ts";
+import { issueNode, type KeyedCertificate } from "../../src/io/pki/pki.ts";
 
 export interface ManyClients {
   readonly ca: KeyedCertificate;

@@ -1,6 +1,6 @@
 import { parseConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
-import { issueNode, makeCa, type NodeRequest } from "../io/pki.ts";
+import { issueNode, makeCa, type NodeRequest } from "../io/pki/pki.ts";
 import type { NodeIdentity } from "./role.ts";
 
 /** The only address that anything of `ut demo` and `ut bench` listens on. */

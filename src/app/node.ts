@@ -6,24 +6,24 @@ import type { TraversalStatus } from "../core/nat/traversal-status.ts";
 import { ipScope } from "../core/net/ip.ts";
 import type { NodeStatus } from "../core/tunnel/status.ts";
 import { buildInfo } from "../io/build-info.ts";
-import { type Credentials, loadCredentials } from "../io/credentials.ts";
-import { serveHttp } from "../io/http.ts";
-import { createLog, type Log } from "../io/log.ts";
-import { createMetrics } from "../io/metrics.ts";
-import { openSupervisor } from "../io/supervisor.ts";
+import { serveHttp } from "../io/http/http.ts";
+import { createLog, type Log } from "../io/log/log.ts";
+import { createMetrics } from "../io/metrics/metrics.ts";
+import { type Credentials, loadCredentials } from "../io/pki/credentials.ts";
+import { openSupervisor } from "../io/system/supervisor.ts";
 import { unlessAborted } from "../io/unless-aborted.ts";
-import { Agent } from "./agent.ts";
-import { AgentServices } from "./agent-services.ts";
-import { startClient } from "./client.ts";
-import { type NatWatch, startNatWatch } from "./nat-watch.ts";
-import { PeerPlane } from "./peer-plane.ts";
-import { startRelay } from "./relay.ts";
+import { type NatWatch, startNatWatch } from "./nat/nat-watch.ts";
+import { Agent } from "./peers/agent.ts";
+import { AgentServices } from "./peers/agent-services.ts";
+import { PeerPlane } from "./peers/peer-plane.ts";
+import { startRelay } from "./peers/relay.ts";
 import type { NodeIdentity, Role, RoleContext } from "./role.ts";
-import { certificateStatus, SeenCertificates } from "./seen-certificates.ts";
-import { startServer } from "./server.ts";
 import { certificateNeeds } from "./settings.ts";
-import type { startSocks } from "./socks.ts";
-import { Uplink } from "./uplink.ts";
+import type { startSocks } from "./socks/socks.ts";
+import { startClient } from "./tunnel/client.ts";
+import { certificateStatus, SeenCertificates } from "./tunnel/seen-certificates.ts";
+import { startServer } from "./tunnel/server.ts";
+import { Uplink } from "./tunnel/uplink.ts";
 
 /** How long SIGTERM may take to send what waits. */
 export const DRAIN_MS = 2_000;
@@ -196,13 +196,13 @@ async function openServices({ config, identity, contextOf, parts }: Start): Prom
   if (service.allow.length === 0) return new AgentServices(udp, log);
   const reflexAddress = () => parts.watch?.status().reflex?.endpoint.address;
   // As in loadSocks.
-  const { openSocksAgent } = await import("./socks-agent.ts");
+  const { openSocksAgent } = await import("./socks/socks-agent.ts");
   return new AgentServices(udp, log, await openSocksAgent({ service, identity, reflexAddress, log }));
 }
 
 /** Whoever has no use for QUIC loads none: Bun warns on stderr that it is experimental, and it takes memory. */
 async function loadSocks(...options: Parameters<typeof startSocks>): Promise<Role> {
-  return await (await import("./socks.ts")).startSocks(...options);
+  return await (await import("./socks/socks.ts")).startSocks(...options);
 }
 
 /** Traffic needs no part of it: a socket that cannot be had is a warning, and everything goes through the server. */

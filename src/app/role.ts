@@ -1,8 +1,8 @@
 import type { NodeStatus } from "../core/tunnel/status.ts";
-import type { LaneTransport } from "../io/lane-transport.ts";
-import type { Log } from "../io/log.ts";
-import type { Resolve } from "../io/tls-dial.ts";
-import type { TlsIdentity } from "../io/tls-lane.ts";
+import type { LaneTransport } from "../io/lanes/lane-transport.ts";
+import type { Resolve } from "../io/lanes/tls-dial.ts";
+import type { TlsIdentity } from "../io/lanes/tls-lane.ts";
+import type { Log } from "../io/log/log.ts";
 
 /** This node's certificate, loaded and checked. */
 export interface NodeIdentity extends TlsIdentity {

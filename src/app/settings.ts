@@ -2,8 +2,8 @@ import type { Config } from "../config/schema.ts";
 import type { HardNatOptions } from "../core/peer/peer-options.ts";
 import type { QueueLimits } from "../core/tunnel/queue.ts";
 import type { SessionOptions } from "../core/tunnel/session.ts";
-import type { CertificateNeed } from "../io/credential-checks.ts";
-import type { LaneTuning } from "./lane-tuner.ts";
+import type { CertificateNeed } from "../io/pki/credential-checks.ts";
+import type { LaneTuning } from "./tunnel/lane-tuner.ts";
 
 /** One TLS record holds 16 KiB: a larger batch is two of them, a smaller one wastes its 22 bytes of overhead. */
 export const BATCH_BYTES = 16 * 1024;

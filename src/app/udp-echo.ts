@@ -1,4 +1,4 @@
-import { openUdp, type UdpSocket } from "../io/udp.ts";
+import { openUdp, type UdpSocket } from "../io/udp/udp.ts";
 import { LOOPBACK } from "./loopback.ts";
 
 export interface UdpEcho extends Disposable {

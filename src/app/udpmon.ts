@@ -8,7 +8,7 @@ import { Prober, type ProberEvent, type ProberOptions } from "../core/udpmon/pro
 import { Reflector, type ReflectorCounters } from "../core/udpmon/reflector.ts";
 import { now } from "../io/clock.ts";
 import { drive } from "../io/drive.ts";
-import { openFan } from "../io/udp-fan.ts";
+import { openFan } from "../io/udp/udp-fan.ts";
 
 export interface ProbeOptions extends Omit<ProberOptions, "now" | "to"> {
   readonly target: Address;

@@ -1,4 +1,4 @@
-import type { BenchMeasurement, BenchPath, BenchReport, Measured, PathReport } from "../app/bench.ts";
+import type { BenchMeasurement, BenchPath, BenchReport, Measured, PathReport } from "../app/bench/bench.ts";
 import { type Column, formatNumber, formatTable } from "./table.ts";
 
 const PATHS: Record<BenchPath, string> = { forwarder: "bare UDP forwarder", ut: "ut" };

@@ -1,7 +1,7 @@
-import { runBench } from "../app/bench.ts";
-import { MIN_BENCH_BYTES } from "../app/bench-load.ts";
-import { runBenchWorker } from "../app/bench-worker.ts";
-import { MAX_DATAGRAM_BYTES } from "../app/demo-traffic.ts";
+import { runBench } from "../app/bench/bench.ts";
+import { MIN_BENCH_BYTES } from "../app/bench/bench-load.ts";
+import { runBenchWorker } from "../app/bench/bench-worker.ts";
+import { MAX_DATAGRAM_BYTES } from "../app/demo/demo-traffic.ts";
 import { formatBench, formatMeasuring } from "./bench-view.ts";
 import { type Command, integerFlag, parseFlags, refusePositionals } from "./command.ts";
 

@@ -1,6 +1,6 @@
 import { nearest } from "../config/nearest.ts";
 import { errorMessage, UtError } from "../core/error.ts";
-import { flushLog } from "../io/log.ts";
+import { flushLog } from "../io/log/log.ts";
 import type { Command, Terminal } from "./command.ts";
 
 /**
@@ -13,17 +13,17 @@ const COMMANDS = {
   agent: async () => (await import("./run.ts")).agent,
   relay: async () => (await import("./run.ts")).relay,
   socks: async () => (await import("./run.ts")).socks,
-  status: async () => (await import("./status.ts")).status,
+  status: async () => (await import("./status/status.ts")).status,
   demo: async () => (await import("./demo.ts")).demo,
   bench: async () => (await import("./bench.ts")).bench,
   check: async () => (await import("./check.ts")).check,
-  pki: async () => (await import("./pki.ts")).pki,
+  pki: async () => (await import("./pki/pki.ts")).pki,
   config: async () => (await import("./config.ts")).config,
-  nat: async () => (await import("./nat.ts")).nat,
-  nat4: async () => (await import("./nat4.ts")).nat4,
-  health: async () => (await import("./health.ts")).health,
+  nat: async () => (await import("./nat/nat.ts")).nat,
+  nat4: async () => (await import("./nat/nat4.ts")).nat4,
+  health: async () => (await import("./status/health.ts")).health,
   service: async () => (await import("./service.ts")).service,
-  udpmon: async () => (await import("./udpmon.ts")).udpmon,
+  udpmon: async () => (await import("./udpmon/udpmon.ts")).udpmon,
   version: async () => (await import("./version.ts")).version,
 } satisfies Record<string, () => Promise<Command>>;
 

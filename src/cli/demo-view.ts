@@ -1,4 +1,4 @@
-import type { DemoProgress, DemoReport, DemoStep, LaneSpeed } from "../app/demo.ts";
+import type { DemoProgress, DemoReport, DemoStep, LaneSpeed } from "../app/demo/demo.ts";
 import { bar } from "./live-panel.ts";
 import { formatMs, formatNumber, formatTable } from "./table.ts";
 

@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { type DemoReport, type DemoWatcher, runDemo } from "../app/demo.ts";
+import { type DemoReport, type DemoWatcher, runDemo } from "../app/demo/demo.ts";
 import { type Command, integerFlag, parseFlags, refusePositionals, type Terminal } from "./command.ts";
 import { DEMO_TITLE, formatReport, formatStep, progressLine, progressPanel } from "./demo-view.ts";
 import { LivePanel } from "./live-panel.ts";

@@ -6,7 +6,7 @@ import { isOpenToServices } from "../app/service/visibility.ts";
 import { loadConfig } from "../config/load.ts";
 import { nearest } from "../config/nearest.ts";
 import { UtError } from "../core/error.ts";
-import { loadCredentials } from "../io/credentials.ts";
+import { loadCredentials } from "../io/pki/credentials.ts";
 import { type ParsedFlags, stringFlag } from "./command.ts";
 
 export const SERVICE_FLAGS = {

@@ -6,7 +6,7 @@ import type { Init, ServicePlace, ServicePlan, ServiceSpec } from "../app/servic
 import { systemdPlan, systemdUnit } from "../app/service/systemd.ts";
 import { nearest } from "../config/nearest.ts";
 import { UtError } from "../core/error.ts";
-import { runProgram } from "../io/run-program.ts";
+import { runProgram } from "../io/system/run-program.ts";
 import { type Command, type ParsedFlags, parseFlags, refusePositionals, stringFlag, type Terminal } from "./command.ts";
 import {
   expectRights,

@@ -1,4 +1,4 @@
-import { STUN_PORT } from "../app/stun-servers.ts";
+import { STUN_PORT } from "../app/nat/stun-servers.ts";
 import { type Address, parseAddress } from "../config/address.ts";
 import { canonicalIp, ipFamily } from "../core/net/ip.ts";
 

@@ -1,6 +1,6 @@
 import type { Machine, Transmit } from "../core/machine.ts";
 import { now } from "./clock.ts";
-import type { Sockets } from "./shared-fan.ts";
+import type { Sockets } from "./udp/shared-fan.ts";
 
 /** The longest that `setTimeout` takes. */
 const MAX_TIMER_MS = 2 ** 31 - 1;

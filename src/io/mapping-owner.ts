@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { hmacSha256 } from "../core/crypto.ts";
 import { NONCE_BYTES } from "../core/portmap/pcp-codec.ts";
 import type { Transport } from "../core/portmap/protocol.ts";
-import { createFile } from "./atomic-file.ts";
+import { createFile } from "./system/atomic-file.ts";
 
 const SECRET_BYTES = 32;
 

@@ -5,9 +5,9 @@ import { decodeControl, encodeControl, MAX_CTRL_BYTES } from "../core/wire/contr
 import { ctrlPdu } from "../core/wire/ctrl-pdu.ts";
 import { PduDecoder, TYPE_CTRL } from "../core/wire/pdu.ts";
 import { now } from "./clock.ts";
-import { certificatesIn } from "./pem.ts";
-import { findChain } from "./pki-chain.ts";
-import type { TlsIdentity } from "./tls-lane.ts";
+import type { TlsIdentity } from "./lanes/tls-lane.ts";
+import { certificatesIn } from "./pki/pem.ts";
+import { findChain } from "./pki/pki-chain.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
 export interface ServerTimeOptions {

@@ -1,4 +1,4 @@
-import type { StatusReport } from "../io/status-report.ts";
+import type { StatusReport } from "../io/http/status-report.ts";
 import { byId } from "./dom.ts";
 import { formatDay, formatDistance } from "./format.ts";
 import { Table, type Tone } from "./table.ts";

@@ -1,5 +1,5 @@
 import type { ChannelDropReason, DropReason } from "../core/tunnel/counters.ts";
-import type { StatusReport } from "../io/status-report.ts";
+import type { StatusReport } from "../io/http/status-report.ts";
 import { byId } from "./dom.ts";
 import { formatCount } from "./format.ts";
 import { Table } from "./table.ts";

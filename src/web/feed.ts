@@ -1,6 +1,6 @@
 import type { LoadColumns, LoadSample } from "../core/tunnel/load-history.ts";
-import type { StatusEvent } from "../io/live-status.ts";
-import type { StatusReport } from "../io/status-report.ts";
+import type { StatusEvent } from "../io/http/live-status.ts";
+import type { StatusReport } from "../io/http/status-report.ts";
 
 /** `paused`: nobody looks at this page, so the node is not asked. */
 export type FeedState = "connecting" | "live" | "gone" | "paused";

@@ -1,5 +1,5 @@
 import type { LoadSample } from "../core/tunnel/load-history.ts";
-import type { StatusReport } from "../io/status-report.ts";
+import type { StatusReport } from "../io/http/status-report.ts";
 import { byId, element, setAttribute, setText } from "./dom.ts";
 import { formatCount, formatMs, formatRate, formatThings } from "./format.ts";
 import { KeyedList } from "./keyed-list.ts";

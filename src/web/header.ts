@@ -1,4 +1,4 @@
-import type { StatusReport } from "../io/status-report.ts";
+import type { StatusReport } from "../io/http/status-report.ts";
 import { byId, setAttribute, setText } from "./dom.ts";
 import type { FeedState } from "./feed.ts";
 import { formatClock, formatSpan } from "./format.ts";

@@ -1,5 +1,5 @@
 import type { DownLane, LaneEnd } from "../core/tunnel/status.ts";
-import type { LaneReport, SessionReport } from "../io/status-report.ts";
+import type { LaneReport, SessionReport } from "../io/http/status-report.ts";
 import { formatBytes, formatCount, formatMs, formatRate, formatSpan, formatThings } from "./format.ts";
 import type { Cell, Column } from "./table.ts";
 

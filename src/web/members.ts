@@ -1,5 +1,5 @@
 import type { SignalStatus } from "../core/signal/signal-status.ts";
-import type { StatusReport } from "../io/status-report.ts";
+import type { StatusReport } from "../io/http/status-report.ts";
 import { byId } from "./dom.ts";
 import { formatCount, formatMs } from "./format.ts";
 import { Table } from "./table.ts";

@@ -1,4 +1,4 @@
-import type { StatusReport, TraversalReport } from "../io/status-report.ts";
+import type { StatusReport, TraversalReport } from "../io/http/status-report.ts";
 import { byId } from "./dom.ts";
 import { type Fact, FactList } from "./facts.ts";
 import { formatThings } from "./format.ts";

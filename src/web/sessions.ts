@@ -1,4 +1,4 @@
-import type { SessionReport, StatusReport } from "../io/status-report.ts";
+import type { SessionReport, StatusReport } from "../io/http/status-report.ts";
 import { byId, element, setText } from "./dom.ts";
 import { type Fact, FactList } from "./facts.ts";
 import { formatBytes, formatMs, formatSpan, formatThings } from "./format.ts";

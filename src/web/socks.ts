@@ -1,5 +1,5 @@
 import type { SocksStatus } from "../core/socks/socks-status.ts";
-import type { StatusReport } from "../io/status-report.ts";
+import type { StatusReport } from "../io/http/status-report.ts";
 import { byId } from "./dom.ts";
 import { type Fact, FactList } from "./facts.ts";
 import { formatBytes, formatCount, formatThings } from "./format.ts";

@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { ProbeStats } from "../../src/core/udpmon/probe-stats.ts";
-import { createMetrics } from "../../src/io/metrics.ts";
-import { serveProberMetrics, serveReflectorMetrics } from "../../src/io/udpmon-metrics.ts";
+import { createMetrics } from "../../src/io/metrics/metrics.ts";
+import { serveProberMetrics, serveReflectorMetrics } from "../../src/io/metrics/udpmon-metrics.ts";
 import { traversalStatus } from "../unit/io/node-status.ts";
 
 /** What config/ offers for Prometheus and Grafana asks for metrics that exist, and shows all of them. */

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { Glob } from "bun";
 import { schemaAt } from "../../src/config/json-schema.ts";
 import { ENTRY_REFUSALS, EXIT_FAULTS } from "../../src/core/socks/socks-counters.ts";
-import { createMetrics } from "../../src/io/metrics.ts";
+import { createMetrics } from "../../src/io/metrics/metrics.ts";
 import { type Block, readSections } from "../lab/readme-blocks.ts";
 import {
   busyCounters,

@@ -30,8 +30,8 @@ const PACKAGES: Record<string, RegExp> = {
 const ONLY_IN: { what: RegExp; files: RegExp; why: string }[] = [
   { what: /from "zod"/, files: /^src\/(core\/wire|config)\//, why: "bytes elsewhere are not JSON" },
   { what: /from "node:crypto"/, files: /^src\/(core\/crypto|io\/|app\/|cli\/)/, why: "core has one door to crypto" },
-  { what: /from "bun:ffi"/, files: /^src\/io\/(sockopt|libc)[a-z-]*\.ts$/, why: "FFI can crash the process" },
-  { what: /from "node:quic"/, files: /^src\/io\/quic\.ts$/, why: "it is experimental: one place to follow it" },
+  { what: /from "bun:ffi"/, files: /^src\/io\/system\/(sockopt|libc)[a-z-]*\.ts$/, why: "FFI can crash the process" },
+  { what: /from "node:quic"/, files: /^src\/io\/quic\/quic\.ts$/, why: "it is experimental: one place to follow it" },
   { what: /process\.exit\(/, files: /^src\/main\.ts$/, why: "anywhere else it skips disposal" },
 ];
 

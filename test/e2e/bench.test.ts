@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import type { BenchReport } from "../../src/app/bench.ts";
+import type { BenchReport } from "../../src/app/bench/bench.ts";
 
 const UT = [process.execPath, join(import.meta.dir, "../../src/main.ts")];
 

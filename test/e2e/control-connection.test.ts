@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { randomUUID } from "node:crypto";
-import { ControlConnection } from "../../src/app/control-connection.ts";
-import { Servers } from "../../src/app/servers.ts";
+import { ControlConnection } from "../../src/app/peers/control-connection.ts";
+import { Servers } from "../../src/app/tunnel/servers.ts";
 import type { Signal } from "../../src/core/wire/signal.ts";
 import { type ControlServer, controlServer } from "./support/control-server.ts";
 import { identity } from "./support/identities.ts";

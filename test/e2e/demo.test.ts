@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { EDGE_SIZES } from "../../src/app/demo-traffic.ts";
+import { EDGE_SIZES } from "../../src/app/demo/demo-traffic.ts";
 
 /** What `npm run demo` runs. */
 const UT = [process.execPath, join(import.meta.dir, "../../src/main.ts")];

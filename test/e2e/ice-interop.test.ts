@@ -3,7 +3,7 @@ import { networkInterfaces } from "node:os";
 import { CONSENT_EXPIRY_MS } from "../../src/core/ice/consent.ts";
 import { StunServer } from "../../src/core/stun/server.ts";
 import { drive } from "../../src/io/drive.ts";
-import { openFan } from "../../src/io/udp-fan.ts";
+import { openFan } from "../../src/io/udp/udp-fan.ts";
 import { iceEndpoint } from "./support/ice-end.ts";
 import { drivenTime, turn, until } from "./support/until.ts";
 import { type WeriftEnd, weriftEnd } from "./support/werift-end.ts";

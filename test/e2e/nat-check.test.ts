@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { openFan } from "../../src/io/udp-fan.ts";
+import { openFan } from "../../src/io/udp/udp-fan.ts";
 import { identity } from "./support/identities.ts";
 import { stunServer } from "./support/stun-server.ts";
 import { configFolder } from "./support/ut-process.ts";

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { loadCredentials } from "../../src/io/credentials.ts";
-import type { LaneTransport } from "../../src/io/lane-transport.ts";
-import { dialTlsLane } from "../../src/io/tls-dial.ts";
-import type { TlsIdentity } from "../../src/io/tls-lane.ts";
-import { type LaneListener, listenTlsLanes } from "../../src/io/tls-listen.ts";
+import type { LaneTransport } from "../../src/io/lanes/lane-transport.ts";
+import { dialTlsLane } from "../../src/io/lanes/tls-dial.ts";
+import type { TlsIdentity } from "../../src/io/lanes/tls-lane.ts";
+import { type LaneListener, listenTlsLanes } from "../../src/io/lanes/tls-listen.ts";
+import { loadCredentials } from "../../src/io/pki/credentials.ts";
 import { describeOpenssl } from "./support/openssl.ts";
 import { sClient, sServer } from "./support/openssl-tls.ts";
 import { PkiCommand } from "./support/pki-command.ts";

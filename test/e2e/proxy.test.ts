@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { randomUUID } from "node:crypto";
-import { ControlConnection } from "../../src/app/control-connection.ts";
-import { Servers } from "../../src/app/servers.ts";
+import { ControlConnection } from "../../src/app/peers/control-connection.ts";
+import { Servers } from "../../src/app/tunnel/servers.ts";
 import { numberOf } from "../bytes.ts";
 import { controlServer } from "./support/control-server.ts";
 import { tinyproxy } from "./support/foreign-server.ts";

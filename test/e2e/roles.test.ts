@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { STALE_MS } from "../../src/core/tunnel/outbound.ts";
-import type { ResolvedAddress } from "../../src/io/happy-eyeballs.ts";
+import type { ResolvedAddress } from "../../src/io/tcp/happy-eyeballs.ts";
 import { numberOf } from "../bytes.ts";
 import { identity } from "./support/identities.ts";
 import { balance, expectBalanced } from "./support/ledger.ts";

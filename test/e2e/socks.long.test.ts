@@ -2,7 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { createHash } from "node:crypto";
 import type { SocksStatus } from "../../src/core/socks/socks-status.ts";
 import { decodeUdp, encodeUdp } from "../../src/core/socks/udp-header.ts";
-import { type Program, tcpServer } from "../unit/app/socks-bed.ts";
+import { type Program, tcpServer } from "../unit/app/socks/socks-bed.ts";
 import { type PeerProcess, peerProcess, serverProcess } from "./support/peers.ts";
 import { asking, connected, exitOf, officeAgent, proxyOf } from "./support/socks.ts";
 import { udpEnd } from "./support/udp-end.ts";

@@ -1,5 +1,5 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
-import { type Program, tcpServer } from "../unit/app/socks-bed.ts";
+import { type Program, tcpServer } from "../unit/app/socks/socks-bed.ts";
 import { identity, serverIdentity } from "./support/identities.ts";
 import type { LogLine } from "./support/logbook.ts";
 import { type PeerProcess, serverProcess } from "./support/peers.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { Browser, Page } from "playwright-core";
-import type { LaneReport, StatusReport } from "../../src/io/status-report.ts";
+import type { LaneReport, StatusReport } from "../../src/io/http/status-report.ts";
 import { openBrowser, openPage } from "./support/browser.ts";
 import { describeWith } from "./support/describe-with.ts";
 import { identity } from "./support/identities.ts";

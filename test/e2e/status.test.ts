@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import type { LaneReport, StatusReport } from "../../src/io/status-report.ts";
+import type { LaneReport, StatusReport } from "../../src/io/http/status-report.ts";
 import { identity, serverIdentity } from "./support/identities.ts";
 import { configFolder, startUt } from "./support/ut-process.ts";
 import { type WatchedTunnel, watchedTunnel } from "./support/watched-tunnel.ts";

@@ -1,13 +1,13 @@
 import { expect, spyOn, test } from "bun:test";
 import { connect } from "node:quic";
-import { type OpenedLink, openLink } from "../../src/app/opened-link.ts";
-import { openStreamPool } from "../../src/app/stream-pool.ts";
+import { type OpenedLink, openLink } from "../../src/app/streams/opened-link.ts";
+import { openStreamPool } from "../../src/app/streams/stream-pool.ts";
 import { CreditBudget, FIRST_WINDOW_BYTES } from "../../src/core/streams/credit.ts";
 import { dataHeader, finFrame } from "../../src/core/streams/frame.ts";
 import { encodeHello } from "../../src/core/streams/link-greeting.ts";
-import { type QuicCredentials, QuicDialer } from "../../src/io/quic.ts";
-import { OpeningSession, type QuicSession } from "../../src/io/quic-session.ts";
-import type { QuicStream } from "../../src/io/quic-stream.ts";
+import { type QuicCredentials, QuicDialer } from "../../src/io/quic/quic.ts";
+import { OpeningSession, type QuicSession } from "../../src/io/quic/quic-session.ts";
+import type { QuicStream } from "../../src/io/quic/quic-stream.ts";
 import { utf8 } from "../bytes.ts";
 import { fuzzSeeds, Random } from "../random.ts";
 import { identity, strangersCa } from "./support/identities.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { openStreamPool } from "../../src/app/stream-pool.ts";
+import { openStreamPool } from "../../src/app/streams/stream-pool.ts";
 import { Logbook } from "./support/logbook.ts";
 import { homeIdentity, officeIdentity, type StreamEnds, StreamUser, streamEnds } from "./support/stream-ends.ts";
 import { udpPipes } from "./support/udp-pipes.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { StreamEnd } from "../../src/app/stream-link.ts";
+import type { StreamEnd } from "../../src/app/streams/stream-link.ts";
 import { FIRST_WINDOW_BYTES, MAX_WINDOW_BYTES } from "../../src/core/streams/credit.ts";
 import { fuzzSeeds, Random } from "../random.ts";
 import { StreamUser, streamEnds } from "./support/stream-ends.ts";

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import type { TlsIdentity } from "../../src/io/tls-lane.ts";
+import type { TlsIdentity } from "../../src/io/lanes/tls-lane.ts";
 import { ca, expired, identity, namesakeCa, notYetValid, serverIdentity, strangersCa } from "./support/identities.ts";
 import { dataPdu, rawLane } from "./support/raw-lane.ts";
 import { expectIntact, scene } from "./support/scene.ts";

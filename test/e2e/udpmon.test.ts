@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { startReflector } from "../../src/app/udpmon.ts";
-import { udpmon } from "../../src/cli/udpmon.ts";
+import { udpmon } from "../../src/cli/udpmon/udpmon.ts";
 import { fakeTerminal } from "../unit/cli/fake-terminal.ts";
 import { identity } from "./support/identities.ts";
 import { testClient, testServer } from "./support/nodes.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Endpoint, formatEndpoint } from "../../src/core/net/endpoint.ts";
-import { openFan } from "../../src/io/udp-fan.ts";
+import { openFan } from "../../src/io/udp/udp-fan.ts";
 import { openInside } from "./inside.ts";
 import type { Job } from "./job.ts";
 import type { Lab } from "./lab.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Datagram } from "../../src/core/machine.ts";
-import { openFan } from "../../src/io/udp-fan.ts";
+import { openFan } from "../../src/io/udp/udp-fan.ts";
 import { describeLab } from "./describe-lab.ts";
 import { openInside } from "./inside.ts";
 import { Lab } from "./lab.ts";

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Datagram } from "../../src/core/machine.ts";
-import { openFan, type UdpFan } from "../../src/io/udp-fan.ts";
+import { openFan, type UdpFan } from "../../src/io/udp/udp-fan.ts";
 import { utf8 } from "../bytes.ts";
 import { inside, openInside } from "./inside.ts";
 import type { Namespace } from "./namespace.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readlinkSync } from "node:fs";
-import { openFan } from "../../src/io/udp-fan.ts";
+import { openFan } from "../../src/io/udp/udp-fan.ts";
 import { describeLab } from "./describe-lab.ts";
 import { inside, openInside } from "./inside.ts";
 import { Lab } from "./lab.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { StunServer } from "../../src/core/stun/server.ts";
-import { openFan } from "../../src/io/udp-fan.ts";
+import { openFan } from "../../src/io/udp/udp-fan.ts";
 import { hex } from "../bytes.ts";
 import { startServers } from "../contract/classify.ts";
 import { NATS, type NatName } from "../contract/nat-spec.ts";

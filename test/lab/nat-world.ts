@@ -4,7 +4,7 @@ import type { Endpoint } from "../../src/core/net/endpoint.ts";
 import type { Instant } from "../../src/core/time.ts";
 import { now } from "../../src/io/clock.ts";
 import { drive } from "../../src/io/drive.ts";
-import { openFan } from "../../src/io/udp-fan.ts";
+import { openFan } from "../../src/io/udp/udp-fan.ts";
 import { NATS, type NatName, type NatSpec } from "../contract/nat-spec.ts";
 import {
   ADDRESSES,

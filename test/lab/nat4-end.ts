@@ -1,4 +1,4 @@
-import type { Nat4Report } from "../../src/app/nat4.ts";
+import type { Nat4Report } from "../../src/app/nat/nat4.ts";
 import { DIES_WITH_PARENT } from "./job.ts";
 import type { Namespace } from "./namespace.ts";
 

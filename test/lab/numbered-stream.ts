@@ -1,5 +1,5 @@
 import { now } from "../../src/io/clock.ts";
-import { openUdp, type UdpSocket } from "../../src/io/udp.ts";
+import { openUdp, type UdpSocket } from "../../src/io/udp/udp.ts";
 import { openInside } from "./inside.ts";
 import type { Namespace } from "./namespace.ts";
 

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import type { Datagram } from "../../src/core/machine.ts";
 import type { PortMapProtocol } from "../../src/core/portmap/protocol.ts";
-import { openFan } from "../../src/io/udp-fan.ts";
+import { openFan } from "../../src/io/udp/udp-fan.ts";
 import { utf8 } from "../bytes.ts";
 import { describeLab } from "./describe-lab.ts";
 import { HOME, type HomeRouter, homeRouter } from "./home-router.ts";

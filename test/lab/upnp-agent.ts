@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
-import { listGatewayMappings } from "../../src/app/gateway-errands.ts";
+import { listGatewayMappings } from "../../src/app/nat/gateway-errands.ts";
 import { UpnpClient } from "../../src/core/portmap/upnp.ts";
 import { now } from "../../src/io/clock.ts";
-import { defaultGateway, watchDefaultGateway } from "../../src/io/default-gateway.ts";
 import { drive } from "../../src/io/drive.ts";
 import { gatewayHttp } from "../../src/io/gateway-http.ts";
-import { openFan } from "../../src/io/udp-fan.ts";
+import { defaultGateway, watchDefaultGateway } from "../../src/io/system/default-gateway.ts";
+import { openFan } from "../../src/io/udp/udp-fan.ts";
 
 /*
  * A host that maps one port by UPnP, for tests that run it in a namespace: `map`, `unmap` and `list` on its stdin, one

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Datagram } from "../../src/core/machine.ts";
-import { openFan } from "../../src/io/udp-fan.ts";
+import { openFan } from "../../src/io/udp/udp-fan.ts";
 import { utf8 } from "../bytes.ts";
 import { describeLab } from "./describe-lab.ts";
 import { HOME, type HomeRouter, homeRouter } from "./home-router.ts";

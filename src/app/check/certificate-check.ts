@@ -1,5 +1,5 @@
-import { certificatesIn } from "../../io/pem.ts";
-import { formatTime, formatTimeLeft } from "../../io/pki-validity.ts";
+import { certificatesIn } from "../../io/pki/pem.ts";
+import { formatTime, formatTimeLeft } from "../../io/pki/pki-validity.ts";
 import type { Check } from "./check.ts";
 import { failed, ok, warning } from "./finding.ts";
 

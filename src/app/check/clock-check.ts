@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { buildInfo } from "../../io/build-info.ts";
-import { isClockSynchronised } from "../../io/libc-clock.ts";
 import { askServerTime, type ServerTime } from "../../io/server-time.ts";
+import { isClockSynchronised } from "../../io/system/libc-clock.ts";
 import type { Check } from "./check.ts";
 import { type Finding, failed, ok, skipped, warning } from "./finding.ts";
 import type { Scene } from "./scene.ts";

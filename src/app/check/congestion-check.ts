@@ -1,5 +1,5 @@
 import type { Config } from "../../config/schema.ts";
-import { type CongestionChoices, congestionChoices } from "../../io/kernel-settings.ts";
+import { type CongestionChoices, congestionChoices } from "../../io/system/kernel-settings.ts";
 import type { Check } from "./check.ts";
 import { type Finding, failed, ok, skipped, warning } from "./finding.ts";
 

@@ -1,6 +1,6 @@
 import { type Address, formatAddress } from "../../config/address.ts";
-import { type NatSurvey, surveyNat } from "../nat-survey.ts";
-import { ownServer, STUN_PORT, stunServersOf } from "../stun-servers.ts";
+import { type NatSurvey, surveyNat } from "../nat/nat-survey.ts";
+import { ownServer, STUN_PORT, stunServersOf } from "../nat/stun-servers.ts";
 import type { Check } from "./check.ts";
 import { type Finding, ok, warning } from "./finding.ts";
 

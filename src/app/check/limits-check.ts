@@ -1,6 +1,6 @@
 import { isPeerRole } from "../../config/roles.ts";
 import type { Config } from "../../config/schema.ts";
-import { openFilesLimit, receiveBufferLimit } from "../../io/kernel-settings.ts";
+import { openFilesLimit, receiveBufferLimit } from "../../io/system/kernel-settings.ts";
 import type { Check } from "./check.ts";
 import { type Finding, ok, warning } from "./finding.ts";
 

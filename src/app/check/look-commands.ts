@@ -1,4 +1,4 @@
-import type { PortProtocol } from "../../io/free-port.ts";
+import type { PortProtocol } from "../../io/system/free-port.ts";
 
 /** Commands of this system by which a user sees for himself. */
 const isMac = process.platform === "darwin";

@@ -1,6 +1,6 @@
 import { formatAddress } from "../../config/address.ts";
-import { type BindProblem, tryBind } from "../../io/free-port.ts";
-import { portHolder } from "../../io/port-holder.ts";
+import { type BindProblem, tryBind } from "../../io/system/free-port.ts";
+import { portHolder } from "../../io/system/port-holder.ts";
 import { type ListenPort, listenPorts } from "../listen-ports.ts";
 import type { Check } from "./check.ts";
 import { type Finding, failed, ok } from "./finding.ts";

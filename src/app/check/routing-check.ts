@@ -1,5 +1,5 @@
 import { ipFamily } from "../../core/net/ip.ts";
-import { defaultGateway } from "../../io/default-gateway.ts";
+import { defaultGateway } from "../../io/system/default-gateway.ts";
 import type { Check } from "./check.ts";
 import { type Finding, failed, ok, warning } from "./finding.ts";
 import type { ServerRoute } from "./server-route.ts";

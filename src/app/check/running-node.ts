@@ -1,7 +1,7 @@
 import { formatAddress, isWildcard } from "../../config/address.ts";
 import type { Config } from "../../config/schema.ts";
-import { askStatus } from "../../io/ask-status.ts";
-import type { StatusReport } from "../../io/status-report.ts";
+import { askStatus } from "../../io/http/ask-status.ts";
+import type { StatusReport } from "../../io/http/status-report.ts";
 
 /** The node of a config, found running at its status address. */
 export interface RunningNode {

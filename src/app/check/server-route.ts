@@ -1,7 +1,7 @@
 import type { Config } from "../../config/schema.ts";
-import { ownAddresses } from "../../io/interfaces.ts";
-import { interfaceTowards } from "../../io/route-to.ts";
-import type { WireGuardInterface } from "../../io/wireguard.ts";
+import { ownAddresses } from "../../io/system/interfaces.ts";
+import { interfaceTowards } from "../../io/system/route-to.ts";
+import type { WireGuardInterface } from "../../io/system/wireguard.ts";
 import { entryOf, tunnelEntries } from "./tunnel-entry.ts";
 
 /** How the lanes to one address of a server leave this machine. */

@@ -4,11 +4,11 @@ import { ctrlPdu } from "../../core/wire/ctrl-pdu.ts";
 import { PduDecoder, TYPE_CTRL } from "../../core/wire/pdu.ts";
 import { decodeSignal, encodeSignal } from "../../core/wire/signal.ts";
 import { now } from "../../io/clock.ts";
-import type { ResolvedAddress } from "../../io/happy-eyeballs.ts";
-import { dialLane } from "../../io/lane-dial.ts";
-import type { LaneTransport } from "../../io/lane-transport.ts";
-import type { TlsIdentity } from "../../io/tls-lane.ts";
-import type { LaneTarget } from "../lane-target.ts";
+import { dialLane } from "../../io/lanes/lane-dial.ts";
+import type { LaneTransport } from "../../io/lanes/lane-transport.ts";
+import type { TlsIdentity } from "../../io/lanes/tls-lane.ts";
+import type { ResolvedAddress } from "../../io/tcp/happy-eyeballs.ts";
+import type { LaneTarget } from "../tunnel/lane-target.ts";
 
 export interface TalkOptions {
   /** The server, and how lanes to it are dialled. */

@@ -1,7 +1,7 @@
 import { type Address, formatAddress } from "../../config/address.ts";
 import type { Config } from "../../config/schema.ts";
 import { errorMessage } from "../../core/error.ts";
-import { refusesDatagrams } from "../../io/udp-refusal.ts";
+import { refusesDatagrams } from "../../io/udp/udp-refusal.ts";
 import type { Check } from "./check.ts";
 import { type Finding, failed, ok } from "./finding.ts";
 import { showListeners } from "./look-commands.ts";

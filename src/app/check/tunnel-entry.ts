@@ -2,8 +2,8 @@ import { type Address, formatAddress, isWildcard } from "../../config/address.ts
 import type { Config } from "../../config/schema.ts";
 import { type Endpoint, formatEndpoint } from "../../core/net/endpoint.ts";
 import { ipScope } from "../../core/net/ip.ts";
-import { ownAddresses } from "../../io/interfaces.ts";
-import type { WireGuardInterface } from "../../io/wireguard.ts";
+import { ownAddresses } from "../../io/system/interfaces.ts";
+import type { WireGuardInterface } from "../../io/system/wireguard.ts";
 
 /** A local UDP port of this node that a WireGuard may have as the endpoint of its peer. */
 export interface TunnelEntry {

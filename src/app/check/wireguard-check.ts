@@ -1,4 +1,4 @@
-import type { WireGuardInterface } from "../../io/wireguard.ts";
+import type { WireGuardInterface } from "../../io/system/wireguard.ts";
 import type { Check } from "./check.ts";
 import { type Finding, ok, skipped, warning } from "./finding.ts";
 import { entryOf, tunnelEntries } from "./tunnel-entry.ts";

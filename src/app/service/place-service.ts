@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { access, constants, mkdir, readFile, rm } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { UtError } from "../../core/error.ts";
-import { replaceFile } from "../../io/atomic-file.ts";
-import type { ProgramResult } from "../../io/run-program.ts";
+import { replaceFile } from "../../io/system/atomic-file.ts";
+import type { ProgramResult } from "../../io/system/run-program.ts";
 import { type CommandLine, MARKER, type ServicePlan } from "./plan.ts";
 
 /** What placing a service does beside the one file, and what it tells. */

@@ -6,8 +6,8 @@ import { encodeChannelData, HEADER_BYTES, PREFIX_BYTES } from "../../../src/core
 import type { SignalInput } from "../../../src/core/wire/signal.ts";
 import { now } from "../../../src/io/clock.ts";
 import { drive } from "../../../src/io/drive.ts";
-import type { TlsIdentity } from "../../../src/io/tls-lane.ts";
-import { openFan } from "../../../src/io/udp-fan.ts";
+import type { TlsIdentity } from "../../../src/io/lanes/tls-lane.ts";
+import { openFan } from "../../../src/io/udp/udp-fan.ts";
 import { controlPdu, type RawLane, rawLane } from "./raw-lane.ts";
 import { until } from "./until.ts";
 

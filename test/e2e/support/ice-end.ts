@@ -7,7 +7,7 @@ import type { Datagram } from "../../../src/core/machine.ts";
 import { looksLikeStun } from "../../../src/core/stun/message.ts";
 import { now } from "../../../src/io/clock.ts";
 import { drive } from "../../../src/io/drive.ts";
-import { openFan } from "../../../src/io/udp-fan.ts";
+import { openFan } from "../../../src/io/udp/udp-fan.ts";
 
 /** Our ICE agent on one real socket, driven as a node drives it. */
 export interface IceEndpoint extends Disposable {

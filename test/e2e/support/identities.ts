@@ -1,5 +1,5 @@
 import type { NodeIdentity } from "../../../src/app/role.ts";
-import { issueNode, type KeyedCertificate, makeCa, type NodeRequest } from "../../../src/io/pki.ts";
+import { issueNode, type KeyedCertificate, makeCa, type NodeRequest } from "../../../src/io/pki/pki.ts";
 
 /** The CA that every node of a test trusts, one that none does, and one that only bears the same name. */
 export const ca = await makeCa({ cn: "ut test CA" });

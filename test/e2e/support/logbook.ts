@@ -1,5 +1,5 @@
-import { createLog, type Log, type LogFields, type LogLevel } from "../../../src/io/log.ts";
-import type { LogDestination } from "../../../src/io/log-sink.ts";
+import { createLog, type Log, type LogFields, type LogLevel } from "../../../src/io/log/log.ts";
+import type { LogDestination } from "../../../src/io/log/log-sink.ts";
 
 export interface LogLine extends LogFields {
   readonly level: LogLevel;

@@ -1,7 +1,7 @@
-import { startClient } from "../../../src/app/client.ts";
 import type { NodeIdentity, Role, RoleContext } from "../../../src/app/role.ts";
-import { type ServerRole, startServer } from "../../../src/app/server.ts";
-import { Uplink } from "../../../src/app/uplink.ts";
+import { startClient } from "../../../src/app/tunnel/client.ts";
+import { type ServerRole, startServer } from "../../../src/app/tunnel/server.ts";
+import { Uplink } from "../../../src/app/tunnel/uplink.ts";
 import { parseConfig } from "../../../src/config/load.ts";
 import type { Config } from "../../../src/config/schema.ts";
 import type { ChannelDatagram } from "../../../src/core/tunnel/channels.ts";

@@ -1,4 +1,4 @@
-import type { Pipes, PipeUser } from "../../../src/app/peer-plane.ts";
+import type { Pipes, PipeUser } from "../../../src/app/peers/peer-plane.ts";
 import { now } from "../../../src/io/clock.ts";
 import type { Random } from "../../random.ts";
 

@@ -1,7 +1,7 @@
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { MAX_CTRL_BYTES } from "../../../src/core/wire/control.ts";
 import { encodeCtrl, encodeData, HEADER_BYTES, PduDecoder, TYPE_CTRL } from "../../../src/core/wire/pdu.ts";
-import type { TlsIdentity } from "../../../src/io/tls-lane.ts";
+import type { TlsIdentity } from "../../../src/io/lanes/tls-lane.ts";
 import { utf8 } from "../../bytes.ts";
 import { until } from "./until.ts";
 

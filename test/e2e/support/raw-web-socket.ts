@@ -1,6 +1,6 @@
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { FrameReader } from "../../../src/core/websocket/frame-reader.ts";
-import type { TlsIdentity } from "../../../src/io/tls-lane.ts";
+import type { TlsIdentity } from "../../../src/io/lanes/tls-lane.ts";
 import { concat, utf8 } from "../../bytes.ts";
 import { controlPdu, HELLO } from "./raw-lane.ts";
 import { until } from "./until.ts";

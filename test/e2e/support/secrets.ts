@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import type { TlsIdentity } from "../../../src/io/tls-lane.ts";
+import type { TlsIdentity } from "../../../src/io/lanes/tls-lane.ts";
 import { Logbook } from "./logbook.ts";
 import { PAYLOAD_MARK } from "./udp-end.ts";
 

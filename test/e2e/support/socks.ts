@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { Program } from "../../unit/app/socks-bed.ts";
+import { Program } from "../../unit/app/socks/socks-bed.ts";
 import { identity } from "./identities.ts";
 import { type PeerProcess, peerProcess, type serverProcess } from "./peers.ts";
 

@@ -2,9 +2,9 @@
  * A process that answers streams until it is killed: whatever comes is written back. Its identity comes on stdin, the
  * port of its pipe goes to stdout.
  */
-import { openStreamService } from "../../../src/app/stream-service.ts";
-import { createLog } from "../../../src/io/log.ts";
-import type { QuicCredentials } from "../../../src/io/quic.ts";
+import { openStreamService } from "../../../src/app/streams/stream-service.ts";
+import { createLog } from "../../../src/io/log/log.ts";
+import type { QuicCredentials } from "../../../src/io/quic/quic.ts";
 import { udpPipes } from "./udp-pipes.ts";
 
 const identity = (await Bun.stdin.json()) as QuicCredentials;

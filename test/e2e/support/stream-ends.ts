@@ -1,6 +1,6 @@
-import type { PeerStream, StreamEnd, StreamHandlers } from "../../../src/app/stream-link.ts";
-import { openStreamPool, type StreamPool } from "../../../src/app/stream-pool.ts";
-import { openStreamService, type StreamService } from "../../../src/app/stream-service.ts";
+import type { PeerStream, StreamEnd, StreamHandlers } from "../../../src/app/streams/stream-link.ts";
+import { openStreamPool, type StreamPool } from "../../../src/app/streams/stream-pool.ts";
+import { openStreamService, type StreamService } from "../../../src/app/streams/stream-service.ts";
 import { identity } from "./identities.ts";
 import { Logbook } from "./logbook.ts";
 import { PipePair } from "./pipe-pair.ts";

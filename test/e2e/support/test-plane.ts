@@ -1,11 +1,11 @@
-import { startNatWatch } from "../../../src/app/nat-watch.ts";
-import { type P2pUdpConn, PeerPlane, type PipeUser } from "../../../src/app/peer-plane.ts";
+import { startNatWatch } from "../../../src/app/nat/nat-watch.ts";
+import { type P2pUdpConn, PeerPlane, type PipeUser } from "../../../src/app/peers/peer-plane.ts";
 import type { NodeIdentity } from "../../../src/app/role.ts";
-import { Uplink } from "../../../src/app/uplink.ts";
+import { Uplink } from "../../../src/app/tunnel/uplink.ts";
 import { parseConfig } from "../../../src/config/load.ts";
 import { TraversalStats } from "../../../src/core/nat/traversal-stats.ts";
 import type { PipeId } from "../../../src/core/peer/peer-event.ts";
-import { createLog } from "../../../src/io/log.ts";
+import { createLog } from "../../../src/io/log/log.ts";
 
 /** An end of pipes in the test's own process, which others may find under its CN; it echoes what they send. */
 export interface TestPlane extends AsyncDisposable {

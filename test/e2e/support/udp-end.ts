@@ -1,4 +1,4 @@
-import { openUdp, type UdpSocket } from "../../../src/io/udp.ts";
+import { openUdp, type UdpSocket } from "../../../src/io/udp/udp.ts";
 import { until } from "./until.ts";
 
 /** Sent in every datagram of `marked`, so that a test can look for payload where there should be none. */

@@ -1,7 +1,7 @@
-import type { Pipes, PipeUser } from "../../../src/app/peer-plane.ts";
+import type { Pipes, PipeUser } from "../../../src/app/peers/peer-plane.ts";
 import { FLOW_QUIC } from "../../../src/core/pipe/packet.ts";
 import { now } from "../../../src/io/clock.ts";
-import { openUdp, type UdpSocket } from "../../../src/io/udp.ts";
+import { openUdp, type UdpSocket } from "../../../src/io/udp/udp.ts";
 
 const LOOPBACK = "127.0.0.1";
 

@@ -1,6 +1,6 @@
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import type { StatusReport } from "../../../src/io/status-report.ts";
-import { openUdp } from "../../../src/io/udp.ts";
+import type { StatusReport } from "../../../src/io/http/status-report.ts";
+import { openUdp } from "../../../src/io/udp/udp.ts";
 import { identity, serverIdentity } from "./identities.ts";
 import { type ConfigFolder, configFolder, startUt, type UtProcess } from "./ut-process.ts";
 

@@ -1,8 +1,8 @@
-import { SignalService } from "../../../src/app/signal-service.ts";
+import { SignalService } from "../../../src/app/peers/signal-service.ts";
 import { MAX_CTRL_BYTES } from "../../../src/core/wire/control.ts";
 import { type FrameErrorKind, PduDecoder } from "../../../src/core/wire/pdu.ts";
 import type { SignalInput } from "../../../src/core/wire/signal.ts";
-import type { LaneTransport } from "../../../src/io/lane-transport.ts";
+import type { LaneTransport } from "../../../src/io/lanes/lane-transport.ts";
 import { Logbook } from "../../e2e/support/logbook.ts";
 import { controlPdu } from "../../e2e/support/raw-lane.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { BenchOptions, BenchReport, BenchWatcher, Measured, PathReport } from "../../../src/app/bench.ts";
+import type { BenchOptions, BenchReport, BenchWatcher, Measured, PathReport } from "../../../src/app/bench/bench.ts";
 import { bench, benchCommand } from "../../../src/cli/bench.ts";
 import { fakeTerminal } from "./fake-terminal.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { DemoOptions, DemoProgress, DemoReport, DemoWatcher } from "../../../src/app/demo.ts";
+import type { DemoOptions, DemoProgress, DemoReport, DemoWatcher } from "../../../src/app/demo/demo.ts";
 import { demo, demoCommand } from "../../../src/cli/demo.ts";
 import { DEMO_TITLE, formatStep, progressLine, progressPanel } from "../../../src/cli/demo-view.ts";
 import { fakeTerminal } from "./fake-terminal.ts";

@@ -1,4 +1,4 @@
-import type { ExplainedNode, ExplainedPipe } from "../../../src/cli/nat-explain-node.ts";
+import type { ExplainedNode, ExplainedPipe } from "../../../src/cli/nat/nat-explain-node.ts";
 
 /** What `/api/status` says of pipes; tests name what matters to them. */
 

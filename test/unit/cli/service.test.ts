@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { serviceCommand } from "../../../src/cli/service.ts";
 import type { ServiceHost } from "../../../src/cli/service-flags.ts";
 import { UtError } from "../../../src/core/error.ts";
-import { issueNode, makeCa } from "../../../src/io/pki.ts";
+import { issueNode, makeCa } from "../../../src/io/pki/pki.ts";
 import { fakeTerminal } from "./fake-terminal.ts";
 
 /** A machine with systemd, of a user who is not root; what it is asked to run is written down and succeeds. */

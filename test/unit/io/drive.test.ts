@@ -3,7 +3,7 @@ import type { Datagram, Machine, Transmit } from "../../../src/core/machine.ts";
 import type { Endpoint } from "../../../src/core/net/endpoint.ts";
 import { type Instant, NEVER } from "../../../src/core/time.ts";
 import { drive } from "../../../src/io/drive.ts";
-import { openFan } from "../../../src/io/udp-fan.ts";
+import { openFan } from "../../../src/io/udp/udp-fan.ts";
 
 /** Sends what it is told, answers `ping` with `pong`, and says everything that happens to it. */
 class Scripted implements Machine<string> {

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { tryBind } from "../../../src/io/free-port.ts";
-import { congestionChoices, openFilesLimit } from "../../../src/io/kernel-settings.ts";
-import { outputOf } from "../../../src/io/output-of.ts";
-import { portHolder } from "../../../src/io/port-holder.ts";
-import { interfaceTowards } from "../../../src/io/route-to.ts";
-import { refusesDatagrams } from "../../../src/io/udp-refusal.ts";
+import { tryBind } from "../../../src/io/system/free-port.ts";
+import { congestionChoices, openFilesLimit } from "../../../src/io/system/kernel-settings.ts";
+import { outputOf } from "../../../src/io/system/output-of.ts";
+import { portHolder } from "../../../src/io/system/port-holder.ts";
+import { interfaceTowards } from "../../../src/io/system/route-to.ts";
+import { refusesDatagrams } from "../../../src/io/udp/udp-refusal.ts";
 import { udpEnd } from "../../e2e/support/udp-end.ts";
 
 /** What `ut check` asks the system. */

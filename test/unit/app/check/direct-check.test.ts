@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { judgeSurvey } from "../../../../src/app/check/direct-check.ts";
-import { answered, BLOCKED, HOME, NOTHING, SILENT, SYMMETRIC, server } from "../../cli/nat-surveys.ts";
+import { answered, BLOCKED, HOME, NOTHING, SILENT, SYMMETRIC, server } from "../../cli/nat/nat-surveys.ts";
 
 const OWN = [{ host: "203.0.113.7", port: 3478 }];
 const OPEN = "open UDP 3478 and 3479 in the server's firewall, and in its cloud's security group";

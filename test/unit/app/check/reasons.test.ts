@@ -28,7 +28,7 @@ test("every reason", async () => {
     for (const [, made] of source.matchAll(/`(\$\{missing\}-not-allowed|no-\$\{missing\})`/g))
       for (const name of ["bbr", "cubic"]) reasons.add((made ?? "").replace(/\$\{missing\}/, name));
   }
-  const credentials = await Bun.file(join(ROOT, "src/io/credential-checks.ts")).text();
+  const credentials = await Bun.file(join(ROOT, "src/io/pki/credential-checks.ts")).text();
   const union = /export type CredentialReason =([^;]+);/.exec(credentials)?.[1] ?? "";
   for (const [, reason] of union.matchAll(/"([a-z-]+)"/g)) reasons.add(reason ?? "");
   for (const [, reason] of credentials.matchAll(/"((?:ca-)?ends-soon)"/g)) reasons.add(reason ?? "");
