@@ -44,6 +44,8 @@ class Hosts {
         ...pairs.map((pair) => `addr add ${pair[key]}/${pair === V4 ? 24 : 64} dev eth0`),
         "link set eth0 up",
       ]);
+    // The kernel takes its time with neighbours on a fresh cable: longer than IPv6 has before IPv4 is tried.
+    for (const pair of pairs) await client.run(["ping", "-c", "1", "-i", "0.2", "-w", "10", pair.server]);
     return new Hosts(lab, client, server, await utBinary());
   }
 
