@@ -3,13 +3,12 @@ import type { PipeId } from "../../core/peer/peer-event.ts";
 import { ExitPolicy } from "../../core/socks/exit-policy.ts";
 import { parseExitRule } from "../../core/socks/exit-rule.ts";
 import type { SocksStatus } from "../../core/socks/socks-status.ts";
-import { now } from "../../io/clock.ts";
 import type { Log } from "../../io/log/log.ts";
-import { ownAddresses } from "../../io/system/interfaces.ts";
 import type { Pipes, PipeUser } from "../peers/peer-plane.ts";
 import type { NodeIdentity } from "../role.ts";
 import { openStreamService, type StreamService } from "../streams/stream-service.ts";
 import { ExitDialer } from "./exit-dialer.ts";
+import { ownAddressBook } from "./own-address-book.ts";
 import { SocksExit } from "./socks-exit.ts";
 import { socksStatus } from "./socks-status.ts";
 
@@ -20,9 +19,6 @@ export interface SocksAgentOptions {
   readonly reflexAddress: () => string | undefined;
   readonly log: Log;
 }
-
-/** How long a look at the own addresses holds. */
-const LOOK_MS = 1_000;
 
 /** Throws `io.bind`. */
 export async function openSocksAgent(options: SocksAgentOptions): Promise<SocksAgent> {
@@ -74,17 +70,4 @@ export class SocksAgent implements Disposable {
     this.#exit[Symbol.dispose]();
     this.#streams[Symbol.dispose]();
   }
-}
-
-/** The addresses of this host and of its router, looked up at most once a second. */
-function ownAddressBook(reflexAddress: () => string | undefined): () => readonly string[] {
-  let known: readonly string[] = [];
-  let until = Number.NEGATIVE_INFINITY;
-  return () => {
-    if (now() < until) return known;
-    until = now() + LOOK_MS;
-    const own = ownAddresses(["loopback", "link-local", "private", "shared", "public"]);
-    known = [...own.map(({ address }) => address), reflexAddress() ?? []].flat();
-    return known;
-  };
 }

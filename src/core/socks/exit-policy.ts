@@ -1,6 +1,6 @@
-import { canonicalIp, formatIp, type IpBytes, parseIp } from "../net/ip.ts";
+import { canonicalIp, type IpBytes, parseIp } from "../net/ip.ts";
 import { comparableName, type ExitRule } from "./exit-rule.ts";
-import { type ExitScope, embedded, exitScope, within } from "./exit-scope.ts";
+import { type ExitScope, embedded, exitScope, type Prefix, within } from "./exit-scope.ts";
 
 /** Why an agent does not connect to an address: what it is, or that it is nothing that was listed. */
 export type ExitRefusal = Exclude<ExitScope, "public"> | "own" | "not-listed";
@@ -8,8 +8,8 @@ export type ExitRefusal = Exclude<ExitScope, "public"> | "own" | "not-listed";
 export interface ExitPolicyOptions {
   /** What may be reached; none means every public address. */
   readonly rules: readonly ExitRule[];
-  /** The addresses of this host, and those that lead back to it, in canonical text; asked whenever it matters. */
-  readonly ownAddresses: () => readonly string[];
+  /** The addresses and networks of this host, and those that lead back to it; asked whenever it matters. */
+  readonly ownAddresses: () => readonly Prefix[];
 }
 
 const EVERYTHING_PUBLIC: ExitRule = { hosts: { type: "public" }, firstPort: 0, lastPort: 65_535 };
@@ -59,7 +59,8 @@ export class ExitPolicy {
 
   #isOwn(bytes: IpBytes): boolean {
     const own = this.#ownAddresses();
-    return [formatIp(bytes), ...embedded(bytes)].some((one) => own.includes(one));
+    const inner = embedded(bytes).flatMap((address) => parseIp(address) ?? []);
+    return [bytes, ...inner].some((one) => own.some((prefix) => within(one, prefix)));
   }
 }
 
