@@ -22,6 +22,8 @@ const MAX_WAITING = 64;
 
 export interface ExitAssociationOptions {
   readonly dialer: ExitDialer;
+  /** Whose it is. */
+  readonly peer: string;
   readonly counters: SocksCounters<ExitFault>;
   /** A datagram for the program, `ATYP | ADDR | PORT | DATA`; false: dropped. */
   send(datagram: Uint8Array): boolean;
@@ -84,7 +86,8 @@ export class ExitAssociation implements Disposable {
     const key = `${destination.host} ${destination.port}`;
     const known = this.#names.get(key);
     if (known !== undefined && known.until > now()) return known.addresses;
-    const looked = this.#options.dialer.look(destination, this.#ended.signal);
+    const { dialer, peer } = this.#options;
+    const looked = dialer.look(destination, peer, this.#ended.signal);
     const addresses: Name["addresses"] = looked.then(async (answer) => {
       if (answer.ok) return withRoute(answer.addresses, destination.port);
       // The next datagram may have more luck.

@@ -3,6 +3,7 @@ import { canonicalIp } from "../../core/net/ip.ts";
 import type { Destination } from "../../core/socks/address.ts";
 import type { ExitPolicy } from "../../core/socks/exit-policy.ts";
 import type { Reply } from "../../core/socks/reply.ts";
+import { Shares } from "../../core/socks/shares.ts";
 import { type ExitFault, snake } from "../../core/socks/socks-counters.ts";
 import { interleave, type ResolvedAddress, race, resolveAll } from "../../io/tcp/happy-eyeballs.ts";
 import type { TcpConnection } from "../../io/tcp/tcp-connection.ts";
@@ -21,19 +22,21 @@ export type Dialled =
 /** Resolving a name and connecting, together. */
 const DIAL_MS = 15_000;
 /** Names that are being looked up. The system's resolver cannot be stopped, so what was given up counts, too. */
-const MAX_LOOKUPS = 256;
-
+const LOOKUPS = { inAll: 256, ofOnePeer: 64 } as const;
 /** Connections that are being tried; the system cannot be stopped here either. */
-const MAX_DIALS = 2_048;
+const DIALS = { inAll: 2_048, ofOnePeer: 512 } as const;
 /** Of one name. */
 const MAX_ADDRESSES = 8;
 
-const REPLIES: Readonly<Record<DialFailure, readonly [ExitFault, Reply]>> = {
+type Failure = DialFailure | "crowded";
+
+const REPLIES: Readonly<Record<Failure, readonly [ExitFault, Reply]>> = {
   refused: ["refused", "refused"],
   "network-unreachable": ["network_unreachable", "network-unreachable"],
   "host-unreachable": ["host_unreachable", "host-unreachable"],
   "not-permitted": ["not_permitted", "network-unreachable"],
   "timed-out": ["timeout", "ttl-expired"],
+  crowded: ["crowded", "general-failure"],
 };
 
 /**
@@ -44,8 +47,8 @@ export class ExitDialer {
   readonly #policy: ExitPolicy;
   readonly #resolve: (host: string) => Promise<ResolvedAddress[]>;
   readonly #dial: typeof dialTcp;
-  #lookups = 0;
-  #dials = 0;
+  readonly #lookups = new Shares(LOOKUPS);
+  readonly #dials = new Shares(DIALS);
 
   constructor(
     policy: ExitPolicy,
@@ -63,10 +66,10 @@ export class ExitDialer {
     return refusal && snake(refusal);
   }
 
-  /** The addresses of a destination that may be reached. Does not outlast `signal`. */
-  async look({ host, port }: Destination, signal: AbortSignal): Promise<Looked> {
+  /** The addresses of a destination that may be reached. `peer` is who asks for it. Does not outlast `signal`. */
+  async look({ host, port }: Destination, peer: string, signal: AbortSignal): Promise<Looked> {
     const literal = canonicalIp(host);
-    const found = literal === undefined ? await this.#lookUp(host, signal) : [literal];
+    const found = literal === undefined ? await this.#lookUp(host, peer, signal) : [literal];
     if (typeof found === "string") return { ok: false, fault: found, reply: LOOKUP_REPLIES[found] };
     const name = literal === undefined ? host : undefined;
     const faults = found.map((address) => this.judge(address, port, name));
@@ -76,17 +79,16 @@ export class ExitDialer {
     return { ok: false, fault, reply: "not-allowed" };
   }
 
-  /** A connection, which waits for its `start`. Given up when `signal` fires, or after 15 s. */
-  async dial(to: Destination, signal: AbortSignal): Promise<Dialled> {
+  /** A connection for `peer`, which waits for its `start`. Given up when `signal` fires, or after 15 s. */
+  async dial(to: Destination, peer: string, signal: AbortSignal): Promise<Dialled> {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(DIAL_MS)]);
-    const looked = await this.look(to, limit);
+    const looked = await this.look(to, peer, limit);
     if (!looked.ok) return looked;
-    if (this.#dials >= MAX_DIALS) return { ok: false, fault: "crowded", reply: "general-failure" };
     const addresses = looked.addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
     const first = interleave(addresses).slice(0, MAX_ADDRESSES);
     try {
       const attempt = ({ address }: ResolvedAddress, abandoned: AbortSignal) =>
-        this.#attempt(address, to.port, abandoned);
+        this.#attempt(address, to.port, peer, abandoned);
       return { ok: true, connection: await race(first, attempt, { signal: limit }) };
     } catch (error) {
       const failure = limit.aborted ? "timed-out" : failureOf(error);
@@ -95,19 +97,16 @@ export class ExitDialer {
     }
   }
 
-  #attempt(address: string, port: number, abandoned: AbortSignal): Promise<TcpConnection> {
-    this.#dials += 1;
-    return this.#dial(address, port, abandoned, () => {
-      this.#dials -= 1;
-    });
+  async #attempt(address: string, port: number, peer: string, abandoned: AbortSignal): Promise<TcpConnection> {
+    if (!this.#dials.take(peer)) {
+      throw new UtError("io.connect", "Too many connections are being tried", { details: { failure: "crowded" } });
+    }
+    return await this.#dial(address, port, abandoned, () => this.#dials.bringBack(peer));
   }
 
-  async #lookUp(host: string, signal: AbortSignal): Promise<string[] | keyof typeof LOOKUP_REPLIES> {
-    if (this.#lookups >= MAX_LOOKUPS) return "crowded";
-    this.#lookups += 1;
-    const lookup = this.#resolve(host).finally(() => {
-      this.#lookups -= 1;
-    });
+  async #lookUp(host: string, peer: string, signal: AbortSignal): Promise<string[] | keyof typeof LOOKUP_REPLIES> {
+    if (!this.#lookups.take(peer)) return "crowded";
+    const lookup = this.#resolve(host).finally(() => this.#lookups.bringBack(peer));
     const found = lookup.catch(() => []);
     await unlessAborted(found, signal);
     if (signal.aborted) return "timeout";
@@ -118,6 +117,6 @@ export class ExitDialer {
 
 const LOOKUP_REPLIES = { crowded: "general-failure", resolve: "host-unreachable", timeout: "ttl-expired" } as const;
 
-function failureOf(error: unknown): DialFailure {
-  return error instanceof UtError ? ((error.details.failure as DialFailure | undefined) ?? "refused") : "refused";
+function failureOf(error: unknown): Failure {
+  return error instanceof UtError ? ((error.details.failure as Failure | undefined) ?? "refused") : "refused";
 }

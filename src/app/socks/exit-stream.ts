@@ -117,6 +117,7 @@ export class ExitStream implements StreamHandlers {
     const { dialer, counters } = this.#exit;
     this.#association = new ExitAssociation({
       dialer,
+      peer: this.peer,
       counters,
       send: (datagram) => {
         this.usedAt = now();
@@ -128,7 +129,7 @@ export class ExitStream implements StreamHandlers {
   }
 
   async #connect(to: Destination): Promise<void> {
-    const dialled = await this.#exit.dialer.dial(to, this.#abandoned.signal);
+    const dialled = await this.#exit.dialer.dial(to, this.peer, this.#abandoned.signal);
     if (this.#abandoned.signal.aborted) {
       if (dialled.ok) dialled.connection.reset();
       return;
