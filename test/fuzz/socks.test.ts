@@ -118,7 +118,7 @@ test(
 test(
   "an exit without rules: no address that leads to an IPv4 network of its own is let in, however it is written",
   () => {
-    const exit = new ExitPolicy({ rules: [], ownAddresses: () => [] });
+    const exit = new ExitPolicy({ rules: [], isOwn: () => false });
     for (const seed of fuzzSeeds("socks exit", 1)) {
       const random = new Random(seed);
       for (let run = 0; run < RUNS; run++) {

@@ -33,7 +33,7 @@ describeLab("the exit of ut socks", () => {
       inside(host, () => {
         const policy = new ExitPolicy({
           rules: rules.flatMap((text) => parseExitRule(text) ?? []),
-          ownAddresses: ownAddressBook(() => undefined),
+          isOwn: ownAddressBook(() => undefined),
         });
         return addresses.map((address) => policy.refusal(address, 80) ?? "let in");
       });

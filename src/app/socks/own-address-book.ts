@@ -1,26 +1,28 @@
-import { type Prefix, parsePrefix } from "../../core/socks/exit-scope.ts";
 import { now } from "../../io/clock.ts";
 import { ownAddresses } from "../../io/system/interfaces.ts";
-import { localRoutes } from "../../io/system/local-routes.ts";
+import { leadsHere } from "../../io/system/leads-here.ts";
 
-/** How long a look holds at least. */
+/** How long what was found holds, and of how many addresses. */
 const LOOK_MS = 1_000;
-/** And so many times as long as it took: Linux tells of all its routes, which a router may have a million of. */
-const REST = 100;
+const MAX_KNOWN = 1_024;
 
-/** What leads to this host, looked up when it is asked for: its addresses, its local routes, and its router's address. */
-export function ownAddressBook(reflexAddress: () => string | undefined): () => readonly Prefix[] {
-  let known: readonly Prefix[] = [];
+/**
+ * Whether an address, in canonical text, leads to this host: an interface has it, or a route keeps it here, or its
+ * router is known by it.
+ */
+export function ownAddressBook(reflexAddress: () => string | undefined): (address: string) => boolean {
+  const known = new Map<string, boolean>();
+  let own: ReadonlySet<string> = new Set();
   let until = Number.NEGATIVE_INFINITY;
-  return () => {
-    const start = now();
-    if (start < until) return known;
-    const own = ownAddresses(["loopback", "link-local", "private", "shared", "public"]).map(({ address }) => address);
-    known = [...own, ...localRoutes(), reflexAddress() ?? []].flat().flatMap((text) => {
-      const prefix = parsePrefix(text);
-      return prefix === undefined ? [] : [prefix];
-    });
-    until = now() + Math.max(LOOK_MS, REST * (now() - start));
-    return known;
+  return (address) => {
+    if (now() >= until) {
+      until = now() + LOOK_MS;
+      const all = ownAddresses(["loopback", "link-local", "private", "shared", "public"]);
+      own = new Set(all.map((one) => one.address));
+      known.clear();
+    }
+    const isOwn = known.get(address) ?? (own.has(address) || address === reflexAddress() || leadsHere(address));
+    if (known.size < MAX_KNOWN) known.set(address, isOwn);
+    return isOwn;
   };
 }

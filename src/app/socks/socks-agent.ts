@@ -25,7 +25,7 @@ export async function openSocksAgent(options: SocksAgentOptions): Promise<SocksA
   const { service, identity, reflexAddress, log } = options;
   // Invariant: the config has read them once, and found nothing wrong.
   const rules = service.destinations.flatMap((text) => parseExitRule(text) ?? []);
-  const policy = new ExitPolicy({ rules, ownAddresses: ownAddressBook(reflexAddress) });
+  const policy = new ExitPolicy({ rules, isOwn: ownAddressBook(reflexAddress) });
   const exit = new SocksExit(new ExitDialer(policy), log);
   try {
     const streams = await openStreamService({ identity, log, accept: (_peer, stream) => exit.accept(stream) });

@@ -1,6 +1,6 @@
-import { canonicalIp, type IpBytes, parseIp } from "../net/ip.ts";
+import { canonicalIp, formatIp, type IpBytes, parseIp } from "../net/ip.ts";
 import { comparableName, type ExitRule } from "./exit-rule.ts";
-import { type ExitScope, embedded, exitScope, type Prefix, within } from "./exit-scope.ts";
+import { type ExitScope, embedded, exitScope, within } from "./exit-scope.ts";
 
 /** Why an agent does not connect to an address: what it is, or that it is nothing that was listed. */
 export type ExitRefusal = Exclude<ExitScope, "public"> | "own" | "not-listed";
@@ -8,8 +8,8 @@ export type ExitRefusal = Exclude<ExitScope, "public"> | "own" | "not-listed";
 export interface ExitPolicyOptions {
   /** What may be reached; none means every public address. */
   readonly rules: readonly ExitRule[];
-  /** The addresses and networks of this host, and those that lead back to it; asked whenever it matters. */
-  readonly ownAddresses: () => readonly Prefix[];
+  /** Whether an address, in canonical text, is this host's or leads back to it; asked whenever it matters. */
+  readonly isOwn: (address: string) => boolean;
 }
 
 const EVERYTHING_PUBLIC: ExitRule = { hosts: { type: "public" }, firstPort: 0, lastPort: 65_535 };
@@ -35,11 +35,11 @@ const NEVER_BY_NAME: readonly ExitScope[] = [
  */
 export class ExitPolicy {
   readonly #rules: readonly ExitRule[];
-  readonly #ownAddresses: ExitPolicyOptions["ownAddresses"];
+  readonly #isOwnAddress: ExitPolicyOptions["isOwn"];
 
-  constructor({ rules, ownAddresses }: ExitPolicyOptions) {
+  constructor({ rules, isOwn }: ExitPolicyOptions) {
     this.#rules = rules.length === 0 ? [EVERYTHING_PUBLIC] : rules;
-    this.#ownAddresses = ownAddresses;
+    this.#isOwnAddress = isOwn;
   }
 
   /** Whether to connect to `address`, in any text, which `name` led to if one did. Undefined: yes. */
@@ -58,9 +58,7 @@ export class ExitPolicy {
   }
 
   #isOwn(bytes: IpBytes): boolean {
-    const own = this.#ownAddresses();
-    const inner = embedded(bytes).flatMap((address) => parseIp(address) ?? []);
-    return [bytes, ...inner].some((one) => own.some((prefix) => within(one, prefix)));
+    return [formatIp(bytes), ...embedded(bytes)].some(this.#isOwnAddress);
   }
 }
 

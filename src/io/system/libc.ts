@@ -12,6 +12,7 @@ const SYMBOLS = {
     args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32, FFIType.ptr, FFIType.u32],
     returns: FFIType.i64,
   },
+  recv: { args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i64 },
   close: { args: [FFIType.i32], returns: FFIType.i32 },
 } as const;
 
@@ -60,6 +61,11 @@ export function openSocket(family: number, type: number, protocol: number): numb
 export function sendTo(fd: number, datagram: Uint8Array, flags: number, address: Uint8Array): boolean {
   const sent = libc?.sendto(fd, ptr(datagram), datagram.length, flags, ptr(address), address.length) ?? -1;
   return Number(sent) === datagram.length;
+}
+
+/** Bytes of the datagram that is in `into` then, or -1. */
+export function receive(fd: number, into: Uint8Array, flags: number): number {
+  return Number(libc?.recv(fd, ptr(into), into.length, flags) ?? -1);
 }
 
 export function closeSocket(fd: number): void {

@@ -10,7 +10,7 @@ const never = new AbortController().signal;
 
 function dialer(destinations: readonly string[], resolve: (host: string) => Promise<string[]>) {
   const rules = destinations.flatMap((text) => parseExitRule(text) ?? []);
-  const policy = new ExitPolicy({ rules, ownAddresses: () => [] });
+  const policy = new ExitPolicy({ rules, isOwn: () => false });
   return new ExitDialer(policy, async (host) =>
     (await resolve(host)).map((address) => ({ address, family: address.includes(":") ? 6 : 4 })),
   );
@@ -48,7 +48,7 @@ describe("a name", () => {
     "that the resolver takes for an address: %s",
     async (host) => {
       // The system's own resolver.
-      const exit = new ExitDialer(new ExitPolicy({ rules: [], ownAddresses: () => [] }));
+      const exit = new ExitDialer(new ExitPolicy({ rules: [], isOwn: () => false }));
       expect(await exit.dial({ host, port: 80 }, "home", never)).toEqual({
         ok: false,
         fault: "loopback",
@@ -97,7 +97,7 @@ test("the next address is tried when one refuses", async () => {
 function hangingDialer(resolve?: () => Promise<ResolvedAddress[]>) {
   const letGo: (() => void)[] = [];
   const exit = new ExitDialer(
-    new ExitPolicy({ rules: [], ownAddresses: () => [] }),
+    new ExitPolicy({ rules: [], isOwn: () => false }),
     resolve,
     async (_address, _port, _signal, settled = () => {}) => {
       letGo.push(settled);

@@ -4,14 +4,11 @@ import { SocksExit } from "../../../../src/app/socks/socks-exit.ts";
 import { SocksProxy } from "../../../../src/app/socks/socks-proxy.ts";
 import { ExitPolicy } from "../../../../src/core/socks/exit-policy.ts";
 import { parseExitRule } from "../../../../src/core/socks/exit-rule.ts";
-import type { Prefix } from "../../../../src/core/socks/exit-scope.ts";
 import { authenticator } from "../../../../src/core/socks/users.ts";
 import { createLog } from "../../../../src/io/log/log.ts";
 import type { ResolvedAddress } from "../../../../src/io/tcp/happy-eyeballs.ts";
 import { until } from "../../../e2e/support/until.ts";
 import { StreamPair } from "../streams/stream-pair.ts";
-
-const OWN: readonly Prefix[] = [[Uint8Array.of(192, 0, 2, 1), 32]];
 
 export interface SocksBedOptions {
   readonly destinations?: readonly string[];
@@ -31,7 +28,7 @@ export class SocksBed implements Disposable {
     const destination = { write: (line: string) => this.lines.push(JSON.parse(line)) };
     const log = createLog({ level: "debug", role: "test", destination: destination as never });
     const rules = destinations.flatMap((text) => parseExitRule(text) ?? []);
-    const policy = new ExitPolicy({ rules, ownAddresses: () => OWN });
+    const policy = new ExitPolicy({ rules, isOwn: (address) => address === "192.0.2.1" });
     this.exit = new SocksExit(new ExitDialer(policy, resolve), log);
     this.streams = new StreamPair((_peer, stream) => this.exit.accept(stream));
     this.proxy = new SocksProxy({
