@@ -16,6 +16,7 @@ const LINKS: readonly (readonly [string, WanOptions | undefined])[] = [
 ];
 
 const [seconds = 5, repeats = 3] = process.argv.slice(2).map(Number);
+if (!(seconds > 0 && repeats > 0)) throw new Error("Usage: bun scripts/bench-socks.ts [SECONDS] [REPEATS]");
 const busy = await busyWarning();
 if (busy !== undefined) console.log(`Note: ${busy}`);
 
