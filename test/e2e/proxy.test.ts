@@ -4,13 +4,13 @@ import { ControlConnection } from "../../src/app/peers/control-connection.ts";
 import { Servers } from "../../src/app/tunnel/servers.ts";
 import { numberOf } from "../bytes.ts";
 import { controlServer } from "./support/control-server.ts";
+import { describeWith } from "./support/describe-with.ts";
 import { tinyproxy } from "./support/foreign-server.ts";
 import { identity } from "./support/identities.ts";
 import { Logbook } from "./support/logbook.ts";
 import { lanesUp, type Settings, type TestNode, testClient, testServer } from "./support/nodes.ts";
 import { scriptedProxy } from "./support/scripted-proxy.ts";
 import { expectNoSecretsInLogs } from "./support/secrets.ts";
-import { describeWith } from "./support/tools.ts";
 import { marked, udpEnd } from "./support/udp-end.ts";
 import { drivenTime, turn, until } from "./support/until.ts";
 

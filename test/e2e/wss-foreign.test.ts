@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { MAX_CTRL_BYTES } from "../../src/core/wire/control.ts";
 import { PduDecoder, TYPE_CTRL } from "../../src/core/wire/pdu.ts";
 import { concat, numberOf } from "../bytes.ts";
+import { describeWith } from "./support/describe-with.ts";
 import { type ForeignServer, nginxPassThrough } from "./support/foreign-server.ts";
 import { expired, identity, strangersCa } from "./support/identities.ts";
 import { lanesUp, testClient, testServer } from "./support/nodes.ts";
 import { dataPdu } from "./support/raw-lane.ts";
 import { upgradeText } from "./support/raw-web-socket.ts";
 import { expectNoSecretsInLogs } from "./support/secrets.ts";
-import { describeWith } from "./support/tools.ts";
 import { marked, type UdpEnd, udpEnd } from "./support/udp-end.ts";
 import { until } from "./support/until.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { describeWith } from "../e2e/support/tools.ts";
+import { describeWith } from "../e2e/support/describe-with.ts";
 import { describeLab } from "./describe-lab.ts";
 import type { Job } from "./job.ts";
 import { Lab } from "./lab.ts";
