@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { NGINX_STREAM } from "./tools.ts";
+import { NGINX_STREAM } from "./describe-with.ts";
 
 /** A server program of others on a free port of 127.0.0.1, with a config of its own in a folder of its own. */
 export interface ForeignServer extends AsyncDisposable {
