@@ -49,15 +49,22 @@ describeLab("ut socks, both peers behind NATs", () => {
     expect(await peers.route()).toBe("direct");
   }, 120_000);
 
-  test("Chromium loads a page through it, its parts at the same time", async () => {
-    await using lab = await Lab.open();
-    await using peers = await SocksPeers.open(lab, { natA: "port-restricted", natB: "port-restricted" });
-    const url = await peers.page();
-    expect(await peers.runBun("browse.ts", "visit", String(SOCKS_PORT), url)).toBe(`${WHOLE}\n`);
-    const { opened, bytes } = await peers.socks();
-    // One connection for each part at a time, and what a browser asks of its maker, which is nowhere here.
-    expect([opened.connect > 1, bytes.down > PAGE_BYTES]).toEqual([true, true]);
-  }, 120_000);
+  test.each(["relay", "direct"] as const)(
+    "Chromium loads a page over the %s path, its parts at the same time",
+    async (route) => {
+      await using lab = await Lab.open();
+      const peer = { p2p: { direct: route === "direct" } };
+      await using peers = await SocksPeers.open(lab, { natA: "port-restricted", natB: "port-restricted", peer });
+      await reached(peers, route);
+      const url = await peers.page();
+      expect(await peers.runBun("browse.ts", "visit", String(SOCKS_PORT), url)).toBe(`${WHOLE}\n`);
+      const { opened, bytes } = await peers.socks();
+      // One connection for each part at a time, and what a browser asks of its maker, which is nowhere here.
+      expect([opened.connect > 1, bytes.down > PAGE_BYTES]).toEqual([true, true]);
+      expect(await peers.route()).toBe(route);
+    },
+    120_000,
+  );
 });
 
 async function reached(peers: SocksPeers, route: string): Promise<void> {
